@@ -1,0 +1,138 @@
+"""What a check says: findings, undecided verdicts, the matrix, the report.
+
+These are plain data. The engine and the readers make them; the renderers in :mod:`hetpd_cli.report` print them.
+Nothing here knows a rule or a format.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hetpd_cli.places import Place
+
+Scalar = str | int | float | bool | None
+
+SEVERITIES = ("error", "warning", "info")
+"""From worst to mildest."""
+
+CELLS = ("T1", "T2", "T3", "T4", "T5", "T6", "O1", "O2", "A1-A5", "A2-A5")
+"""Cells of the coupling matrix: six tight, two open, two that the paper does not analyse."""
+
+STATUSES = ("checked", "unresolved", "not-pd", "unreadable")
+"""What became of an input."""
+
+
+class LabelledPlace(NamedTuple):
+    """A place with at most six words on what stands there; exactly one place of a finding is primary."""
+
+    place: Place
+    label: str
+    primary: bool = False
+
+
+class FactView(NamedTuple):
+    """A fact as shown to people: canonical value, unit, origin, and the text the user wrote if it differs."""
+
+    name: str
+    value: Scalar | list[Scalar]
+    unit: str | None
+    origin: str
+    place: Place | None = None
+    written: str | None = None
+    note: str | None = None
+
+
+class Evidence(NamedTuple):
+    """Why a rule is right. ``of`` is a product with a version range (``vllm >=0.24,<0.34``) or None."""
+
+    kind: str
+    at: str
+    says: str
+    of: str | None = None
+
+
+class Finding(NamedTuple):
+    """A violated rule at its places."""
+
+    code: str
+    name: str
+    severity: str
+    message: str
+    places: tuple[LabelledPlace, ...]
+    why: str = ""
+    fix: str = ""
+    impact: str | None = None
+    confidence: str = "certain"
+    decision: str | None = None
+    cell: str | None = None
+    practice: tuple[str, ...] = ()
+    boundaries: tuple[str, ...] = ()
+    facts: tuple[FactView, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    fingerprint: str = ""
+    suppressed: str | None = None
+
+    @property
+    def primary(self) -> Place:
+        """The place that the finding is sorted and listed by."""
+        return next((spot.place for spot in self.places if spot.primary), self.places[0].place)
+
+
+class Need(NamedTuple):
+    """A fact whose value would help to settle an undecided verdict, with why it is unknown."""
+
+    fact: str
+    reason: str
+    place: Place | None = None
+
+
+class Undecided(NamedTuple):
+    """A rule that applies but could not be decided on these boundaries."""
+
+    code: str
+    name: str
+    cell: str | None
+    boundaries: tuple[str, ...]
+    needs: tuple[Need, ...]
+    reason: str = ""
+
+
+class Tally(NamedTuple):
+    """Verdicts counted over rules and boundaries."""
+
+    held: int = 0
+    violated: int = 0
+    undecided: int = 0
+    not_applicable: int = 0
+
+
+class InputReport(NamedTuple):
+    """What became of one input."""
+
+    path: str
+    format: str | None
+    status: str
+    detail: str = ""
+    boundaries: tuple[str, ...] = ()
+
+
+class Report(NamedTuple):
+    """Everything one run of ``check`` has to say.
+
+    ``matrix`` maps each cell of :data:`CELLS` to ``violated``, ``undecided``, ``holds``, ``not applicable``,
+    ``open`` (O1 and O2 unless violated) or ``not analysed``. ``texts`` maps the path of each input to its
+    decoded text, for code frames. ``settling`` lists the facts that would settle most undecided verdicts, with
+    the number of verdicts each takes part in.
+    """
+
+    inputs: tuple[InputReport, ...]
+    findings: tuple[Finding, ...]
+    undecided: tuple[Undecided, ...]
+    matrix: Mapping[str, str]
+    tally: Tally
+    rules: int
+    settling: tuple[tuple[str, int], ...]
+    texts: Mapping[str, str]
