@@ -1,0 +1,33 @@
+"""Entry point: ``hetpd`` and ``python -m hetpd_cli``. Imports only what the call needs."""
+
+from __future__ import annotations
+
+import sys
+
+INTERNAL_ERROR = 4
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    if sys.argv[1:] in (["--version"], ["-V"]):
+        from hetpd_cli import __version__
+
+        sys.stdout.write(f"hetpd {__version__}\n")
+        sys.exit(0)
+    try:
+        from hetpd_cli.cli.app import run
+
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except Exception as error:
+        from hetpd_cli.cli.crash import report_crash
+
+        report_crash(error)
+        code = INTERNAL_ERROR
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

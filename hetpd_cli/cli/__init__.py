@@ -1,0 +1,1 @@
+"""The command line: one module a command; they parse, call and print, and know no rule."""

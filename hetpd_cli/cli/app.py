@@ -1,0 +1,152 @@
+"""The command tree. typer parses; each command imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hetpd_cli import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+app = typer.Typer(
+    name="hetpd",
+    help="Checks prefill-decode disaggregated LLM serving deployments at their boundary.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+UNDECIDED_FLAG = "--fail-on-undecided"
+
+
+class Format(StrEnum):
+    """How to print."""
+
+    full = "full"
+    concise = "concise"
+    json = "json"
+
+
+class Level(StrEnum):
+    """Mildest severity that fails a run."""
+
+    error = "error"
+    warning = "warning"
+    info = "info"
+    never = "never"
+
+
+class Colour(StrEnum):
+    """When to colour."""
+
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"hetpd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Check prefill-decode disaggregated LLM serving deployments at their boundary."""
+
+
+@app.command()
+def check(  # noqa: PLR0913, PLR0917 (the options of a command)
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(help="Files, directories, or - for standard input. Default: the current directory."),
+    ] = None,
+    output: Annotated[Format, typer.Option("--format", "-f", help="How to print.")] = Format.full,
+    select: Annotated[
+        list[str] | None,
+        typer.Option("--select", "-s", help="Only these rules: codes, names or beginnings of codes, with commas."),
+    ] = None,
+    ignore: Annotated[list[str] | None, typer.Option("--ignore", "-i", help="All rules but these.")] = None,
+    fail_on: Annotated[Level, typer.Option("--fail-on", help="Mildest severity that exits with 1.")] = Level.error,
+    fail_on_undecided: Annotated[
+        list[str] | None,
+        typer.Option(
+            UNDECIDED_FLAG, metavar="[CELL]", help="Undecided verdicts exit with 1: all, or those of a cell (T4)."
+        ),
+    ] = None,
+    fail_on_unresolved: Annotated[
+        bool, typer.Option("--fail-on-unresolved", help="Inputs that could not be resolved exit with 1.")
+    ] = False,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="A directory without any input is no error.")
+    ] = False,
+    color: Annotated[Colour, typer.Option("--color", help="When to colour.")] = Colour.auto,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print findings only.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print all evidence and every undecided rule.")
+    ] = False,
+) -> None:
+    """Check deployments and report what breaks between prefill and decode.
+
+    Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 wrong usage, 3 an input missing or unreadable or a
+    directory without inputs, 4 hetpd itself failed.
+    """
+    from hetpd_cli.cli.check import Request, run_check
+    from hetpd_cli.cli.exit_codes import Gate
+
+    gate = Gate(fail_on.value, _cells(fail_on_undecided or ()), fail_on_unresolved, allow_empty)
+    request = Request(
+        tuple(paths or ["."]),
+        output.value,
+        tuple(select or ()),
+        tuple(ignore or ()),
+        gate,
+        color.value,
+        quiet,
+        verbose,
+    )
+    raise typer.Exit(run_check(request))
+
+
+def _cells(words: Sequence[str]) -> tuple[str, ...]:
+    from hetpd_cli.cli.exit_codes import ANY_CELL
+    from hetpd_cli.findings import CELLS
+
+    for word in words:
+        if word not in (ANY_CELL, *CELLS):
+            raise typer.BadParameter(f"{word} is no cell: {', '.join(CELLS)}", param_hint=UNDECIDED_FLAG)
+    return tuple(words)
+
+
+def _with_default_cells(arguments: Sequence[str]) -> list[str]:
+    """Give the flag whose value may be left out its default: the next word is a cell, or the flag means any."""
+    from hetpd_cli.findings import CELLS
+
+    given = []
+    for index, word in enumerate(arguments):
+        following = arguments[index + 1] if index + 1 < len(arguments) else ""
+        given.append(f"{word}=any" if word == UNDECIDED_FLAG and following not in (*CELLS, "any") else word)
+    return given
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command that ``arguments`` ask for and return its exit code."""
+    try:
+        code = app(args=_with_default_cells(arguments), prog_name="hetpd", standalone_mode=True)
+    except SystemExit as stop:
+        code = stop.code
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 0
+    return code if isinstance(code, int) else 0

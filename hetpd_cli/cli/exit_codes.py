@@ -1,0 +1,58 @@
+"""The exit code of a check: what CI acts on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from hetpd_cli.findings import SEVERITIES
+
+if TYPE_CHECKING:
+    from hetpd_cli.findings import Report
+
+OK = 0
+FINDINGS = 1
+USAGE = 2
+UNREADABLE = 3
+
+NEVER = "never"
+ANY_CELL = "any"
+SURE_ENOUGH = ("certain", "likely")
+"""Confidences that may fail a run; a guess never does."""
+
+
+class Gate(NamedTuple):
+    """What makes a run fail.
+
+    ``fail_on`` is the mildest severity that does, or ``never``. ``undecided`` holds the cells whose undecided
+    verdicts do, or :data:`ANY_CELL`.
+    """
+
+    fail_on: str = "error"
+    undecided: tuple[str, ...] = ()
+    unresolved: bool = False
+    allow_empty: bool = False
+
+
+def exit_code(report: Report, empty: tuple[str, ...], gate: Gate) -> int:
+    """Return 3 for an unreadable input or an empty directory, else 1 for what the gate refuses, else 0."""
+    if any(entry.status == "unreadable" for entry in report.inputs) or (empty and not gate.allow_empty):
+        return UNREADABLE
+    if _failing(report, gate) or _undecided(report, gate):
+        return FINDINGS
+    if gate.unresolved and any(entry.status == "unresolved" for entry in report.inputs):
+        return FINDINGS
+    return OK
+
+
+def _failing(report: Report, gate: Gate) -> bool:
+    if gate.fail_on == NEVER:
+        return False
+    levels = SEVERITIES[: SEVERITIES.index(gate.fail_on) + 1]
+    return any(
+        found.severity in levels and found.suppressed is None and found.confidence in SURE_ENOUGH
+        for found in report.findings
+    )
+
+
+def _undecided(report: Report, gate: Gate) -> bool:
+    return any(ANY_CELL in gate.undecided or entry.cell in gate.undecided for entry in report.undecided)

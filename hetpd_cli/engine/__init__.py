@@ -1,0 +1,1 @@
+"""Rules at work: expressions, the compiled catalogue, three-valued verdicts, findings."""

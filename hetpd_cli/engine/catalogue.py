@@ -1,0 +1,131 @@
+"""The catalogue of rules: YAML for people, compiled to one JSON file for what runs."""
+
+from __future__ import annotations
+
+import re
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hetpd_cli.engine.expressions import compile_tree, reads
+from hetpd_cli.findings import Evidence
+from hetpd_cli.resources import compiled, rules_dir, schema_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+INPUT = "input"
+PARSER = Path(__file__).parent / "parse.py"
+PLACEHOLDER = re.compile(r"\{([a-z_]+(?:\.[A-Za-z0-9_.]+)?)\}")
+"""A name in a message: a fact, or the prefix of a pool for its name."""
+
+
+class Rule:
+    """A rule as it runs: metadata plus two evaluable expressions."""
+
+    def __init__(self, compiled_rule: dict[str, Any]) -> None:
+        self.data = compiled_rule
+        self.code: str = compiled_rule["code"]
+        self.name: str = compiled_rule["name"]
+        self.severity: str = compiled_rule["severity"]
+        self.over: str = compiled_rule["over"]
+        self.cell: str | None = compiled_rule.get("cell")
+        self.covers: dict[str, list[str]] | None = compiled_rule.get("covers")
+
+    @cached_property
+    def when(self) -> Callable[[Any], Any]:
+        """The condition under which the rule applies."""
+        return compile_tree(self.data["when"])
+
+    @cached_property
+    def require(self) -> Callable[[Any], Any]:
+        """What must be true where the rule applies."""
+        return compile_tree(self.data["require"])
+
+    @cached_property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """Why the rule is right."""
+        return tuple(Evidence(row["kind"], row["at"], row["says"], row.get("of")) for row in self.data["evidence"])
+
+    def reads(self) -> tuple[str, ...]:
+        """Return the facts that the rule reads, each once, in order: the edges of the constraint graph."""
+        return tuple(dict.fromkeys((*reads(self.data["when"]), *reads(self.data["require"]))))
+
+
+def rule_files(folder: Path) -> list[Path]:
+    """Return the rule files below ``folder``, in order of their codes."""
+    return sorted(folder.glob("*/*.yaml"), key=lambda path: path.name)
+
+
+def compile_rule(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return the rule of one YAML file as it is stored, expressions parsed and checked.
+
+    Raises ExpressionError where an expression or a name in a text is wrong.
+    """
+    from hetpd_cli.engine.parse import Context, parse_expression
+
+    rule = {key: value for key, value in raw.items() if key != "examples"}
+    rule["covers"] = coverage(raw["evidence"])
+    if raw["over"] == INPUT:
+        return rule
+    parameters = {name: (entry["value"], entry["unit"]) for name, entry in raw.get("parameters", {}).items()}
+    context = Context(raw["over"], parameters)
+    rule["when"] = parse_expression(str(raw.get("when", "true")).replace("\n", " "), context)
+    rule["require"] = parse_expression(str(raw["require"]).replace("\n", " "), context)
+    for text in (raw["message"], raw["fix"], *raw.get("labels", {}).values()):
+        for name in PLACEHOLDER.findall(text):
+            if "." in name:
+                parse_expression(name, context)
+    for name in raw.get("labels", {}):
+        parse_expression(name, context)
+    return rule
+
+
+def coverage(evidence: Iterable[dict[str, Any]]) -> dict[str, list[str]] | None:
+    """Return the version ranges per engine that the evidence covers; None if some of it holds for any version."""
+    ranges: dict[str, list[str]] = {}
+    for row in evidence:
+        if "of" not in row:
+            return None
+        product, _, spec = str(row["of"]).partition(" ")
+        ranges.setdefault(product, []).append(spec.strip() or "*")
+    return ranges or None
+
+
+def load_rule(path: Path) -> dict[str, Any]:
+    """Return the content of a rule file."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    with path.open("rb") as file:
+        raw: dict[str, Any] = yaml.load(file, Loader=loader)  # noqa: S506
+    return raw
+
+
+def compile_catalogue(folder: Path) -> list[dict[str, Any]]:
+    """Return all rules below ``folder``, compiled."""
+    return [compile_rule(load_rule(path)) for path in rule_files(folder)]
+
+
+def compile_builtin() -> list[dict[str, Any]]:
+    """Return the built-in rules as they are stored, compiled anew where a source is newer."""
+    folder = rules_dir()
+    found: list[dict[str, Any]] = compiled(
+        "catalogue",
+        lambda: [*rule_files(folder), schema_path("deployment"), PARSER],
+        lambda: compile_catalogue(folder),
+    )
+    return found
+
+
+@cache
+def catalogue() -> tuple[Rule, ...]:
+    """Return the built-in rules."""
+    return tuple(Rule(rule) for rule in compile_builtin())
+
+
+@cache
+def input_rules() -> dict[str, Rule]:
+    """Return the rules about inputs themselves, by name."""
+    return {rule.name: rule for rule in catalogue() if rule.over == INPUT}

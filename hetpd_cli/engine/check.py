@@ -1,0 +1,177 @@
+"""Checks readings against the catalogue and reports."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from hetpd_cli.deployment import AGGREGATED
+from hetpd_cli.engine.catalogue import INPUT, Rule
+from hetpd_cli.engine.findings import finding, input_finding, merge, violation
+from hetpd_cli.engine.scopes import Scopes
+from hetpd_cli.engine.verdicts import HOLDS, NOT_APPLICABLE, UNDECIDED, VIOLATED, judge, needs
+from hetpd_cli.facts.values import Unknown
+from hetpd_cli.findings import CELLS, SEVERITIES, Finding, InputReport, Need, Report, Tally, Undecided
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from hetpd_cli.deployment import Deployment
+    from hetpd_cli.engine.findings import Violation
+    from hetpd_cli.engine.verdicts import Verdict
+    from hetpd_cli.facts.space import Scope
+    from hetpd_cli.sources.reader import Reading
+
+OPEN_CELLS = ("O1", "O2")
+NOT_ANALYSED_CELLS = ("A1-A5", "A2-A5")
+SETTLING = 5
+"""How many of the facts that would settle most are named."""
+
+
+class RuleCrashError(Exception):
+    """A rule that raised: a fault of hetpd, not of the input."""
+
+    def __init__(self, code: str, cause: Exception) -> None:
+        super().__init__(f"rule {code} failed: {type(cause).__name__}: {cause}")
+
+
+class Judged(NamedTuple):
+    """The verdicts of all rules on one deployment."""
+
+    violations: list[Violation]
+    undecided: list[tuple[Rule, Undecided]]
+    outcomes: dict[str, str]
+
+
+def judge_deployment(deployment: Deployment, rules: Iterable[Rule]) -> Judged:
+    """Evaluate ``rules`` on every scope of ``deployment``."""
+    scopes = Scopes(deployment)
+    cache: dict[str, Sequence[Scope]] = {}
+    judged = Judged([], [], {})
+    for rule in rules:
+        if rule.over == INPUT:
+            continue
+        if rule.over not in cache:
+            cache[rule.over] = scopes.of(rule.over)
+        try:
+            _judge_rule(rule, cache[rule.over], scopes, judged)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as cause:
+            raise RuleCrashError(rule.code, cause) from cause
+    return judged
+
+
+def _judge_rule(rule: Rule, scopes: Sequence[Scope], all_scopes: Scopes, judged: Judged) -> None:
+    outcomes = set()
+    waiting: list[tuple[Scope, Verdict]] = []
+    known: dict[tuple[int, ...], Verdict] = {}
+    reads = rule.reads() if len(scopes) > 1 and rule.over in {"boundary", "pair"} else ()
+    for scope in scopes:
+        key = tuple(id(scope.fact(name)) for name in reads)
+        verdict = known.get(key) if reads else None
+        if verdict is None:
+            verdict = known[key] = judge(rule, scope)
+        outcomes.add(verdict.outcome)
+        if verdict.outcome == VIOLATED:
+            judged.violations.append(violation(rule, scope, verdict, all_scopes.boundaries_of(scope)))
+        elif verdict.outcome == UNDECIDED:
+            waiting.append((scope, verdict))
+    judged.outcomes[rule.code] = _worst(outcomes)
+    if waiting:
+        judged.undecided.append((rule, _undecided(rule, waiting, all_scopes)))
+
+
+def _worst(outcomes: set[str]) -> str:
+    return next((outcome for outcome in (VIOLATED, UNDECIDED, HOLDS) if outcome in outcomes), NOT_APPLICABLE)
+
+
+def _undecided(rule: Rule, waiting: list[tuple[Scope, Verdict]], scopes: Scopes) -> Undecided:
+    wanted: dict[tuple[str, str], Need] = {}
+    for scope, verdict in waiting:
+        for leaf in needs(verdict, scope):
+            value = leaf.fact.value
+            reason = value.reason if isinstance(value, Unknown) else ""
+            wanted.setdefault((leaf.name, leaf.fact.owner.name), Need(leaf.name, reason, leaf.fact.place))
+    labels = dict.fromkeys(label for scope, _ in waiting for label in scopes.boundaries_of(scope))
+    reason = next((verdict.reason for _, verdict in waiting if verdict.reason), "")
+    return Undecided(rule.code, rule.name, rule.cell, tuple(labels), tuple(wanted.values()), reason)
+
+
+# -- reports ---------------------------------------------------------------------------------------------------
+
+
+def check(readings: Sequence[Reading], rules: Sequence[Rule]) -> Report:
+    """Check ``readings`` against ``rules``. Raises RuleCrashError where a rule is faulty."""
+    findings: list[Finding] = []
+    undecided: list[Undecided] = []
+    inputs: list[InputReport] = []
+    outcomes: list[tuple[Rule, str]] = []
+    selected = {rule.code for rule in rules}
+    for reading in readings:
+        findings += [found for found in map(input_finding, reading.problems) if found.code in selected]
+        labels: list[str] = []
+        for deployment in reading.deployments:
+            judged = judge_deployment(deployment, rules)
+            findings += [finding(group) for group in merge(judged.violations)]
+            undecided += [entry for _, entry in judged.undecided]
+            outcomes += [(rule, judged.outcomes[rule.code]) for rule in rules if rule.code in judged.outcomes]
+            labels += [f"{handoff.prefill} -> {handoff.decode}" for handoff in deployment.handoffs]
+        inputs.append(_input(reading, tuple(labels)))
+    counts = Counter(outcome for _, outcome in outcomes)
+    return Report(
+        inputs=tuple(inputs),
+        findings=tuple(sorted(findings, key=_order)),
+        undecided=tuple(undecided),
+        matrix=_matrix(outcomes, findings),
+        tally=Tally(counts[HOLDS], counts[VIOLATED], counts[UNDECIDED], counts[NOT_APPLICABLE]),
+        rules=len(rules),
+        settling=_settling(undecided),
+        texts={text.path: text.text for reading in readings for text in reading.texts},
+    )
+
+
+def _order(found: Finding) -> tuple[str, int, int, int, str, str]:
+    place = found.primary
+    return (place.path, place.line, place.column, SEVERITIES.index(found.severity), found.code, found.message)
+
+
+def _input(reading: Reading, labels: tuple[str, ...]) -> InputReport:
+    status, detail = reading.status, reading.detail
+    if status == "checked" and not labels:
+        roles = {pool.role for deployment in reading.deployments for pool in deployment.pools}
+        if roles <= {AGGREGATED}:
+            status, detail = (
+                ("not-pd", "all pools are aggregated: no boundary") if roles else (status, "no pool could be read")
+            )
+        else:
+            detail = "no boundary: it takes a prefill pool and a decode pool of one model"
+    return InputReport(reading.path, reading.format, status, detail, labels)
+
+
+def _matrix(outcomes: list[tuple[Rule, str]], findings: list[Finding]) -> dict[str, str]:
+    """Return the verdict of each cell of the coupling matrix over all inputs."""
+    matrix = {}
+    for cell in CELLS:
+        ours = {outcome for rule, outcome in outcomes if rule.cell == cell}
+        violated = any(found.cell == cell and found.severity != "info" for found in findings)
+        if cell in NOT_ANALYSED_CELLS:
+            matrix[cell] = "not analysed"
+        elif violated:
+            matrix[cell] = VIOLATED
+        elif cell in OPEN_CELLS:
+            matrix[cell] = "open"
+        else:
+            matrix[cell] = next((outcome for outcome in (UNDECIDED, HOLDS) if outcome in ours), NOT_APPLICABLE)
+    return matrix
+
+
+def _settling(undecided: list[Undecided]) -> tuple[tuple[str, int], ...]:
+    """Return the facts that take part in most undecided verdicts; ties go to those that settle one alone."""
+    counts: Counter[str] = Counter()
+    alone: Counter[str] = Counter()
+    for entry in undecided:
+        names = {need.fact for need in entry.needs}
+        counts.update(names)
+        if len(names) == 1:
+            alone.update(names)
+    ranked = sorted(counts, key=lambda name: (-counts[name], -alone[name], name))
+    return tuple((name, counts[name]) for name in ranked[:SETTLING])

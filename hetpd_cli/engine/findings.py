@@ -1,0 +1,251 @@
+"""Makes findings out of violated verdicts: one per cause, with its places, message and deciding facts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hetpd_cli.engine.catalogue import PLACEHOLDER, Rule, input_rules
+from hetpd_cli.engine.verdicts import Leaf, Verdict, deciding
+from hetpd_cli.facts.values import DEFAULT, NONE, Unknown
+from hetpd_cli.findings import Evidence, FactView, Finding, LabelledPlace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hetpd_cli.facts.space import Fact, Scope
+    from hetpd_cli.places import Place
+    from hetpd_cli.sources.problems import Problem
+
+_COUNTED = frozenset({None, "1", "port"})
+_PLURALS = {"device": "devices", "rank": "ranks", "token": "tokens", "head": "heads", "worker": "workers"}
+LABEL_WORDS = 6
+
+
+class Violation(NamedTuple):
+    """A violated verdict on one scope, with the leaves that decide it."""
+
+    rule: Rule
+    scope: Scope
+    verdict: Verdict
+    leaves: tuple[Leaf, ...]
+    boundaries: tuple[str, ...]
+
+    def values(self) -> tuple[tuple[str, str], ...]:
+        """Return the deciding facts and their values: equal for two violations of one cause."""
+        return tuple(sorted((_unnamed(leaf.name), repr(leaf.fact.value)) for leaf in self.leaves))
+
+    def places(self) -> set[Place]:
+        """Return the places of the deciding facts."""
+        return {leaf.fact.place for leaf in self.leaves if leaf.fact.place is not None}
+
+
+def _unnamed(name: str) -> str:
+    """Return the name of a fact without the name of the pool it belongs to."""
+    head, bracket, rest = name.partition("[")
+    return head + rest.partition("]")[2] if bracket else name
+
+
+def violation(rule: Rule, scope: Scope, verdict: Verdict, boundaries: tuple[str, ...]) -> Violation:
+    """Return the violation that ``verdict`` states."""
+    return Violation(rule, scope, verdict, tuple(deciding(rule, scope, verdict)), boundaries)
+
+
+def merge(violations: Iterable[Violation]) -> list[list[Violation]]:
+    """Group violations of one cause: one rule, equal deciding values, and linked by common deciding places."""
+    groups: list[list[Violation]] = []
+    for found in violations:
+        linked = [
+            group
+            for group in groups
+            if group[0].rule is found.rule
+            and group[0].values() == found.values()
+            and any(member.places() & found.places() for member in group)
+        ]
+        joined = [member for group in linked for member in group]
+        groups = [group for group in groups if group not in linked]
+        groups.append([*joined, found])
+    return groups
+
+
+# -- text ------------------------------------------------------------------------------------------------------
+
+
+def shown(fact: Fact) -> str:
+    """Return the value of a fact for people, with its unit where it is a quantity."""
+    value = fact.value
+    if isinstance(value, Unknown):
+        return "unknown"
+    if value is NONE:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ", ".join(str(item) for item in value) or "none"
+    if isinstance(value, str) or fact.unit in _COUNTED:
+        return _number(value)
+    return f"{_number(value)} {_unit(fact.unit or '', value)}"
+
+
+def _unit(unit: str, value: object) -> str:
+    return unit if value == 1 else _PLURALS.get(unit, unit)
+
+
+def _number(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _filled(text: str, group: list[Violation]) -> str:
+    """Fill the names of ``text`` from the violations of one cause."""
+
+    def fill(name: str) -> str:
+        if "." in name:
+            return _of_group(name, group)
+        names = dict.fromkeys(member.scope.subjects[name].name for member in group if name in member.scope.subjects)
+        return " and ".join(names) if names else name
+
+    return PLACEHOLDER.sub(lambda match: fill(match[1]), text)
+
+
+def _of_group(name: str, group: list[Violation]) -> str:
+    if name.startswith("param."):
+        return _number(group[0].rule.data["parameters"][name.removeprefix("param.")]["value"])
+    try:
+        return shown(group[0].scope.fact(name))
+    except KeyError:
+        return name
+
+
+# -- places ----------------------------------------------------------------------------------------------------
+
+
+def _labelled(group: list[Violation]) -> tuple[LabelledPlace, ...]:
+    """Return the places of one cause, requirement before condition, each once, the first one primary."""
+    spots: dict[Place, str] = {}
+    for member in group:
+        for leaf in _subject_leaves(member):
+            if leaf.fact.place is not None:
+                spots.setdefault(leaf.fact.place, _label(member, leaf))
+        for place, label in _anchors(member):
+            spots.setdefault(place, label)
+    return tuple(LabelledPlace(place, label, primary=index == 0) for index, (place, label) in enumerate(spots.items()))
+
+
+def _subject_leaves(member: Violation) -> list[Leaf]:
+    """Return the leaves to point at: those of the requirement, else those of the condition."""
+    required = [leaf for leaf in member.leaves if leaf.of_requirement and leaf.fact.place is not None]
+    return required or [leaf for leaf in member.leaves if leaf.fact.place is not None]
+
+
+def _anchors(member: Violation) -> Iterable[tuple[Place, str]]:
+    """Yield the name of each pool that decides without a line of its own: an engine default, or a look-up."""
+    for subject in member.scope.subjects.values():
+        if subject.kind != "pool" or subject.place is None:
+            continue
+        ours = [leaf for leaf in member.leaves if leaf.fact.owner is subject]
+        if not any(leaf.fact.place is not None and leaf in _subject_leaves(member) for leaf in ours):
+            silent = next((leaf for leaf in ours if leaf.fact.origin == DEFAULT), None)
+            label = f"{silent.fact.path} defaults to {shown(silent.fact)}" if silent else "the other side"
+            if len(member.scope.subjects) > 1 and (
+                "handoff" in member.scope.subjects or "first" in member.scope.subjects
+            ):
+                yield subject.place, _short(label)
+
+
+def _label(member: Violation, leaf: Leaf) -> str:
+    template = member.rule.data.get("labels", {}).get(leaf.name)
+    if template is None:
+        return _short(f"{leaf.fact.path} is {shown(leaf.fact)}")
+    return _short(_filled(template.replace("{value}", shown(leaf.fact)), [member]))
+
+
+def _short(label: str) -> str:
+    words = label.split()
+    return label if len(words) <= LABEL_WORDS else " ".join(words[:LABEL_WORDS]) + "..."
+
+
+# -- findings --------------------------------------------------------------------------------------------------
+
+
+def finding(group: list[Violation]) -> Finding:
+    """Return the finding of the violations of one cause."""
+    first = group[0]
+    rule = first.rule
+    views = tuple(_views(group))
+    places = _labelled(group) or _fallback(first)
+    return Finding(
+        code=rule.code,
+        name=rule.name,
+        severity=rule.severity,
+        message=_filled(rule.data["message"], group),
+        places=places,
+        why=rule.data["why"],
+        fix=_filled(rule.data["fix"], group),
+        impact=rule.data.get("impact"),
+        confidence=rule.data["confidence"],
+        decision=rule.data.get("decision"),
+        cell=rule.cell,
+        practice=tuple(rule.data.get("practice", ())),
+        boundaries=tuple(dict.fromkeys(label for member in group for label in member.boundaries)),
+        facts=views,
+        evidence=rule.evidence,
+        fingerprint=_fingerprint(rule.code, [(view.name, repr(view.value)) for view in views]),
+    )
+
+
+def _fallback(member: Violation) -> tuple[LabelledPlace, ...]:
+    for subject in member.scope.subjects.values():
+        if subject.place is not None:
+            return (LabelledPlace(subject.place, "declared here", primary=True),)
+    raise ValueError(f"{member.rule.code} has no place to point at")
+
+
+def _views(group: list[Violation]) -> Iterable[FactView]:
+    """Yield the deciding facts of all scopes, then what the requirement derived from them; each once."""
+    seen: set[tuple[str, str]] = set()
+    for member in group:
+        derived = [
+            (name, fact) for name, fact in member.verdict.requirement.items() if fact.inputs and not fact.unknown
+        ]
+        for name, fact in [*((leaf.name, leaf.fact) for leaf in member.leaves), *derived]:
+            key = (name, fact.owner.name)
+            if key not in seen:
+                seen.add(key)
+                yield view(name, fact)
+
+
+def view(name: str, fact: Fact) -> FactView:
+    """Return ``fact`` as shown to people, under ``name``."""
+    value: Any = fact.value
+    if isinstance(value, Unknown) or value is NONE:
+        value = None
+    elif isinstance(value, tuple):
+        value = list(value)
+    return FactView(name, value, fact.unit, fact.origin, fact.place, fact.written, fact.note)
+
+
+def _fingerprint(code: str, parts: Iterable[tuple[str, str]]) -> str:
+    from hashlib import sha256
+
+    text = "\n".join([code, *(f"{name}={value}" for name, value in sorted(parts))])
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def input_finding(problem: Problem) -> Finding:
+    """Return the finding of a fault of an input."""
+    rule = input_rules()[problem.rule]
+    data = rule.data
+    path = next(spot.place.path for spot in problem.places if spot.primary)
+    evidence: tuple[Evidence, ...] = rule.evidence
+    return Finding(
+        code=rule.code,
+        name=rule.name,
+        severity=rule.severity,
+        message=problem.message,
+        places=problem.places,
+        why=data["why"],
+        fix=problem.fix or data["fix"],
+        impact=data.get("impact"),
+        confidence=data["confidence"],
+        evidence=evidence,
+        fingerprint=_fingerprint(rule.code, [(path, problem.message)]),
+    )

@@ -1,0 +1,227 @@
+"""Three-valued verdicts, and the facts that decide them."""
+
+from __future__ import annotations
+
+from itertools import combinations, product
+from typing import TYPE_CHECKING, NamedTuple
+
+from hetpd_cli.facts.values import Unknown, Value
+from hetpd_cli.versions import is_version, version_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from hetpd_cli.engine.catalogue import Rule
+    from hetpd_cli.facts.space import Fact, Scope, Subject
+
+HOLDS = "holds"
+VIOLATED = "violated"
+UNDECIDED = "undecided"
+NOT_APPLICABLE = "not applicable"
+
+MAX_JOINT_CHOICES = 64
+_EXACT_LEAVES = 10
+"""Up to so many leaves the smallest deciding set is found exactly; beyond, one from which nothing can be left out."""
+
+
+class Environment:
+    """What an expression sees of a scope. It remembers the facts that were read, in order.
+
+    ``chosen`` gives values to unknown facts, by identity of the fact.
+    """
+
+    __slots__ = ("_members", "chosen", "read", "scope")
+
+    def __init__(self, scope: Scope, chosen: dict[int | str, Value] | None = None) -> None:
+        self.scope = scope
+        self.chosen = chosen
+        self.read: dict[str, Fact] = {}
+
+    def value(self, name: str) -> Value:
+        """Return the value of the fact called ``name``."""
+        fact = self.scope.fact(name)
+        self.read[name] = fact
+        if self.chosen is not None and isinstance(fact.value, Unknown):
+            return self.chosen.get(_identity(fact), fact.value)
+        return fact.value
+
+    def declared(self, name: str) -> bool:
+        """Tell whether the mapping called ``name`` is written at all."""
+        return self.scope.declared(name)
+
+    def members(self, collection: str) -> list[Member]:
+        """Return an environment for each member of ``collection``."""
+        return [Member(self, collection, subject) for subject in self.scope.collections[collection]]
+
+
+class Member:
+    """One member of a collection, seen by an expression inside an aggregate."""
+
+    __slots__ = ("collection", "outer", "subject")
+
+    def __init__(self, outer: Environment, collection: str, subject: Subject) -> None:
+        self.outer = outer
+        self.collection = collection
+        self.subject = subject
+
+    def value(self, name: str) -> Value:
+        """Return the value of a fact of this member, or of the surrounding scope."""
+        prefix, _, path = name.partition(".")
+        if prefix != self.collection:
+            return self.outer.value(name)
+        fact = self.subject.fact(path)
+        self.outer.read[f"{self.collection}[{self.subject.name}].{path}"] = fact
+        if self.outer.chosen is not None and isinstance(fact.value, Unknown):
+            return self.outer.chosen.get(_identity(fact), fact.value)
+        return fact.value
+
+    def declared(self, name: str) -> bool:
+        """Tell whether the mapping called ``name`` is written at all."""
+        prefix, _, path = name.partition(".")
+        return path in self.subject.section.declared if prefix == self.collection else self.outer.declared(name)
+
+
+class Verdict(NamedTuple):
+    """What a rule says of a scope. ``condition`` and ``requirement`` are the facts that each part read."""
+
+    outcome: str
+    condition: dict[str, Fact]
+    requirement: dict[str, Fact]
+    reason: str = ""
+
+
+def _identity(fact: Fact) -> int | str:
+    value = fact.value
+    return value.identity if isinstance(value, Unknown) and value.identity else id(fact)
+
+
+def judge(rule: Rule, scope: Scope) -> Verdict:
+    """Return the verdict of ``rule`` on ``scope``."""
+    verdict = _evaluate(rule, scope, None)
+    if verdict.outcome == UNDECIDED:
+        verdict = _over_joint_choices(rule, scope, verdict)
+    if verdict.outcome in {HOLDS, VIOLATED} and rule.covers is not None:
+        reason = _uncovered(rule.covers, scope)
+        if reason is not None:
+            return verdict._replace(outcome=UNDECIDED, reason=reason)
+    return verdict
+
+
+def _evaluate(rule: Rule, scope: Scope, chosen: dict[int | str, Value] | None) -> Verdict:
+    environment = Environment(scope, chosen)
+    applies = rule.when(environment)
+    condition, environment.read = environment.read, {}
+    if applies is False:
+        return Verdict(NOT_APPLICABLE, condition, {})
+    met = rule.require(environment)
+    if met is True:
+        outcome = HOLDS
+    elif met is False and applies is True:
+        outcome = VIOLATED
+    else:
+        outcome = UNDECIDED
+    return Verdict(outcome, condition, environment.read)
+
+
+def _over_joint_choices(rule: Rule, scope: Scope, verdict: Verdict) -> Verdict:
+    """Return what all joint choices of the unknowns with candidates agree on, if they do."""
+    domains: dict[int | str, tuple[Value, ...]] = {}
+    count = 1
+    for fact in (*verdict.condition.values(), *verdict.requirement.values()):
+        value = fact.value
+        if isinstance(value, Unknown) and value.candidates and _identity(fact) not in domains:
+            domains[_identity(fact)] = value.candidates
+            count *= len(value.candidates)
+    if not domains or count > MAX_JOINT_CHOICES:
+        return verdict
+    outcomes = set()
+    for values in product(*domains.values()):
+        outcomes.add(_evaluate(rule, scope, dict(zip(domains, values, strict=True))).outcome)
+        if UNDECIDED in outcomes or len(outcomes) > 1:
+            return verdict
+    return verdict._replace(outcome=outcomes.pop())
+
+
+def _uncovered(covers: dict[str, list[str]], scope: Scope) -> str | None:
+    """Say which engine version the rule's evidence does not reach, or None if it reaches all of the scope's."""
+    for subject in scope.subjects.values():
+        if subject.kind != "pool":
+            continue
+        engine = subject.fact("engine.name").value
+        if not isinstance(engine, str) or engine not in covers:
+            continue
+        version = subject.fact("engine.version").value
+        if not isinstance(version, str) or not is_version(version):
+            return f"the engine version of {subject.name} is not known"
+        if not any(version_in(version, spec) for spec in covers[engine]):
+            return f"the evidence covers {engine} {' or '.join(covers[engine])}, not {version} of {subject.name}"
+    return None
+
+
+# -- deciding facts --------------------------------------------------------------------------------------------
+
+
+class Leaf(NamedTuple):
+    """A fact at the bottom of a verdict, under the name that the rule's scope gives it."""
+
+    name: str
+    fact: Fact
+    of_requirement: bool
+
+
+def leaves(verdict: Verdict, scope: Scope) -> list[Leaf]:
+    """Return the facts at the bottom of all that was read, those of the requirement first."""
+    prefixes = {subject: prefix for prefix, subject in reversed(list(scope.subjects.items()))}
+    for collection, members in scope.collections.items():
+        for member in members:
+            prefixes.setdefault(member, f"{collection}[{member.name}]")
+    found: dict[int, Leaf] = {}
+    for facts, of_requirement in ((verdict.requirement, True), (verdict.condition, False)):
+        for fact in facts.values():
+            for leaf in fact.leaves():
+                name = f"{prefixes.get(leaf.owner, leaf.owner.name)}.{leaf.path}"
+                found.setdefault(id(leaf), Leaf(name, leaf, of_requirement))
+    return list(found.values())
+
+
+def deciding(rule: Rule, scope: Scope, verdict: Verdict) -> list[Leaf]:
+    """Return the smallest set of leaves that forces a violated verdict: with all others unknown it stands.
+
+    Leaves written at one place are one choice and stay together.
+    """
+    known = [leaf for leaf in leaves(verdict, scope) if not leaf.fact.unknown]
+    groups: dict[object, list[Leaf]] = {}
+    for leaf in known:
+        groups.setdefault(leaf.fact.place or id(leaf.fact), []).append(leaf)
+
+    def forced(kept: Iterable[object]) -> bool:
+        keep = set(kept)
+        gone: dict[Subject, set[str]] = {}
+        for key, members in groups.items():
+            if key not in keep:
+                for leaf in members:
+                    gone.setdefault(leaf.fact.owner, set()).add(leaf.fact.path)
+        masked = scope.without({owner: frozenset(paths) for owner, paths in gone.items()})
+        return judge(rule, masked).outcome == VIOLATED
+
+    chosen = _smallest(list(groups), forced)
+    return [leaf for key in groups if key in chosen for leaf in groups[key]]
+
+
+def _smallest(keys: list[object], forced: Callable[[Iterable[object]], bool]) -> set[object]:
+    kept = list(keys)
+    for key in reversed(keys):
+        rest = [other for other in kept if other != key]
+        if forced(rest):
+            kept = rest
+    if len(keys) <= _EXACT_LEAVES:
+        for size in range(len(kept)):
+            for subset in combinations(keys, size):
+                if forced(subset):
+                    return set(subset)
+    return set(kept)
+
+
+def needs(verdict: Verdict, scope: Scope) -> list[Leaf]:
+    """Return the unknown leaves whose values would help to settle an undecided verdict."""
+    return [leaf for leaf in leaves(verdict, scope) if leaf.fact.unknown]

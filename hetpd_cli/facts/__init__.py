@@ -1,0 +1,1 @@
+"""Named facts of a deployment: values, origins, and the functions that derive one from others."""

@@ -1,0 +1,142 @@
+"""The functions that derive facts, and where engine defaults come from.
+
+A derived fact is a plain function whose parameters name the facts it receives: ``parallelism__tp`` is
+``parallelism.tp``. Of a handoff, ``prefill__kv__dtype`` is a fact of the prefill pool and ``conversion__of`` one of
+the handoff itself. A parameter named in ``lenient`` may arrive unknown; for all others the framework tries the
+candidates, or makes the result unknown.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from hetpd_cli.facts.values import LOOKED_UP, Unknown, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hetpd_cli.facts.space import Subject
+
+Function = TypeVar("Function", bound="Callable[..., Any]")
+
+
+class Found(NamedTuple):
+    """A value with an origin of its own, for functions that look something up."""
+
+    value: Value
+    note: str
+    origin: str = LOOKED_UP
+
+
+class Derivation(NamedTuple):
+    """A derived fact. ``inputs`` are paths in the order of the function's parameters."""
+
+    kind: str
+    path: str
+    unit: str | None
+    inputs: tuple[str, ...]
+    lenient: frozenset[str]
+    function: Callable[..., Any]
+    description: str
+    result: str
+
+
+class Default(NamedTuple):
+    """A documented default of an engine, with its source."""
+
+    value: Value
+    note: str
+
+
+_DERIVATIONS: dict[tuple[str, str], Derivation] = {}
+_loaded = False
+
+
+def derived(
+    kind: str, path: str, *, unit: str | None = None, result: str = "text", lenient: tuple[str, ...] = ()
+) -> Callable[[Function], Function]:
+    """Register the decorated function as the fact ``path`` of a ``kind`` of subject (pool, handoff).
+
+    ``result`` is the kind of value (text, number, integer, boolean, list).
+    """
+
+    def register(function: Function) -> Function:
+        code = function.__code__
+        inputs = tuple(name.replace("__", ".") for name in code.co_varnames[: code.co_argcount])
+        description = (function.__doc__ or "").partition("\n\n")[0]
+        add(Derivation(kind, path, unit, inputs, frozenset(lenient), function, description, result))
+        return function
+
+    return register
+
+
+def add(derivation: Derivation) -> None:
+    """Register ``derivation``; a second one for its fact is an error."""
+    key = (derivation.kind, derivation.path)
+    if key in _DERIVATIONS:
+        raise ValueError(f"two derivations of {derivation.kind}.{derivation.path}")
+    _DERIVATIONS[key] = derivation
+
+
+def load() -> None:
+    """Import the modules that register derived facts."""
+    global _loaded  # noqa: PLW0603
+    if not _loaded:
+        from hetpd_cli.facts import ownership, path, placement, representation  # noqa: F401
+
+        _loaded = True
+
+
+def derivation(kind: str, path: str) -> Derivation | None:
+    """Return the derivation of a fact, or None if it can only be stated."""
+    load()
+    return _DERIVATIONS.get((kind, path))
+
+
+def derivations(kind: str) -> dict[str, Derivation]:
+    """Return all derived facts of a kind of subject, by path."""
+    load()
+    return {path: found for (owner, path), found in _DERIVATIONS.items() if owner == kind}
+
+
+def plain(value: Any) -> Value:
+    """Return the value of a derivation's result without its origin."""
+    found: Value = value.value if isinstance(value, Found) else value
+    return found
+
+
+BEHIND_DEFAULTS = ("engine.name", "engine.version", "accelerator", "model.id", "connector.name")
+"""Facts that an engine default may depend on, whatever the field."""
+
+
+def default(subject: Subject, path: str) -> Default | None:
+    """Return the documented default of ``path`` for the subject's engine, connector and version."""
+    if subject.kind != "pool" or path in BEHIND_DEFAULTS:
+        return None
+    from hetpd_cli.tables import engine_default
+
+    engine, version, connector = (
+        subject.fact(name).value for name in ("engine.name", "engine.version", "connector.name")
+    )
+    if not isinstance(engine, str) or not isinstance(version, str):
+        return None
+    return engine_default(engine, version, connector if isinstance(connector, str) else None, path)
+
+
+def default_identity(subject: Subject, path: str) -> str | None:
+    """Return what names the default of ``path``: equal names mean equal defaults.
+
+    None unless engine, version, device, model and connector are all known, or unknown with an identity.
+    """
+    if subject.kind != "pool" or path in BEHIND_DEFAULTS:
+        return None
+    parts = [f"default of {path}"]
+    for name in BEHIND_DEFAULTS:
+        value = subject.fact(name).value
+        if not isinstance(value, Unknown):
+            parts.append(f"{name}={value!r}")
+        elif value.identity is not None:
+            parts.append(f"{name}={value.identity}")
+        else:
+            return None
+    return "; ".join(parts)

@@ -1,0 +1,291 @@
+"""Facts about KV representation: what the two sides' connectors accept, and the model's attention geometry."""
+
+from __future__ import annotations
+
+from hetpd_cli.facts.registry import Derivation, Found, add, derived
+from hetpd_cli.facts.truth import all_true, any_true, equal, negate, ordered, within
+from hetpd_cli.facts.values import NONE, Truth, Unknown, Value
+from hetpd_cli.tables import Cell, capability, cell
+
+_MODEL_COLUMNS = {
+    "attention.kind": ("attention_kind", "text"),
+    "attention.heads": ("heads", "integer"),
+    "attention.kv_heads": ("kv_heads", "integer"),
+    "attention.head_dim": ("head_dim", "integer"),
+    "attention.kv_lora_rank": ("kv_lora_rank", "integer"),
+    "attention.rope_head_dim": ("rope_head_dim", "integer"),
+    "layers": ("layers", "integer"),
+    "hidden": ("hidden", "integer"),
+    "hybrid": ("hybrid", "boolean"),
+}
+"""Field of the model to the column of the model table and the kind of its value."""
+
+
+def _model_column(path: str, column: str, result: str) -> None:
+    def look_up(model__id: str) -> Found | Unknown:
+        found = cell("models", model__id, column)
+        if found is None:
+            return Unknown(f"the model table has no {column} for {model__id}")
+        return Found(found.value, f"model table, {model__id} ({', '.join(found.source)}; {found.confidence})")
+
+    description = f"{column} of the model, from the model table."
+    add(Derivation("pool", f"model.{path}", None, ("model.id",), frozenset(), look_up, description, result))
+
+
+for _path, (_column, _result) in _MODEL_COLUMNS.items():
+    _model_column(_path, _column, _result)
+
+
+@derived(
+    "pool",
+    "model.grouped_kv",
+    result="boolean",
+    lenient=("model.hybrid", "model.attention.sliding_window", "model.id"),
+)
+def grouped_kv(model__hybrid: Value, model__attention__sliding_window: Value, model__id: Value) -> Truth:
+    """Whether layers of several kinds keep KV of their own: sliding-window or recurrent layers beside attention."""
+    if isinstance(model__attention__sliding_window, int | float):
+        return True
+    found = cell("models", model__id, "windowed") if isinstance(model__id, str) else None
+    windowed: Value = Unknown("whether the model has sliding-window layers is not known")
+    if found is not None:
+        windowed = found.value
+    return any_true([model__hybrid, windowed])
+
+
+SIDES = (
+    "prefill.engine.name",
+    "prefill.connector.name",
+    "prefill.engine.version",
+    "decode.engine.name",
+    "decode.connector.name",
+    "decode.engine.version",
+)
+
+
+def _of_side(engine: Value, connector: Value, version: Value, name: str) -> Cell | None:
+    """Return one side's capability; without an engine only what holds for every engine."""
+    if not isinstance(connector, str):
+        return None
+    known = engine if isinstance(engine, str) else None
+    return capability(known, connector, version if isinstance(version, str) else None, name)
+
+
+def _both_sides(name: str, values: tuple[Value, ...]) -> tuple[Cell | None, Cell | None]:
+    return _of_side(values[0], values[1], values[2], name), _of_side(values[3], values[4], values[5], name)
+
+
+def _ability(path: str, name: str, description: str, *, any_side: bool = False) -> None:
+    """Register a capability of the handoff.
+
+    An ability is yes only if both sides have it, no if either lacks it. With ``any_side`` the capability is a
+    demand: yes if either side makes it, no only if neither does.
+    """
+
+    def look_up(*values: Value) -> Found | Unknown:
+        cells = _both_sides(name, values)
+        decisive = next((entry for entry in cells if entry is not None and entry.value is any_side), None)
+        if decisive is not None:
+            return Found(any_side, _note(decisive, name))
+        prefill, decode = cells
+        if prefill is None or decode is None:
+            return Unknown(_missing(name, values, prefill is None))
+        return Found(not any_side, _note(prefill, name))
+
+    add(Derivation("handoff", path, None, SIDES, frozenset(SIDES), look_up, description, "boolean"))
+
+
+def _note(entry: Cell, name: str) -> str:
+    return f"capability table, {name} ({', '.join(entry.source)}; {entry.confidence})"
+
+
+def _missing(name: str, values: tuple[Value, ...], of_prefill: bool) -> str:
+    engine, connector, version = values[:3] if of_prefill else values[3:]
+    side = "prefill" if of_prefill else "decode"
+    if isinstance(connector, Unknown):
+        return f"the connector of {side} is not known"
+    if isinstance(engine, Unknown):
+        return f"the engine of {side} is not known"
+    if isinstance(version, Unknown):
+        return f"the engine version of {side} is not known"
+    return f"no capability row says {name} for {connector} on {engine} {version}"
+
+
+_ability("needs_equal_block_size", "needs_equal_block_size", "Blocks must hold equally many tokens.", any_side=True)
+_ability(
+    "accepts_decode_block_multiple",
+    "accepts_decode_block_multiple",
+    "A decode block may be a multiple of prefill's.",
+)
+_ability("permutes_by_setting", "permutes_layout", "Blocks received as HND can be permuted by a setting.")
+_ability("needs_equal_layout", "needs_equal_layout", "The order within a block must be equal.", any_side=True)
+_ability(
+    "needs_equal_engine_version",
+    "needs_equal_engine_version",
+    "Both engines must be of one release.",
+    any_side=True,
+)
+_ability("needs_divisible_tp", "needs_divisible_tp", "One TP size must be a multiple of the other.", any_side=True)
+_ability(
+    "needs_head_major_layout_for_unequal_tp",
+    "needs_head_major_layout_for_unequal_tp",
+    "Unequal TP sizes need heads before tokens in a block.",
+    any_side=True,
+)
+_ability(
+    "refuses_prefill_tp_above_kv_heads",
+    "refuses_prefill_tp_above_kv_heads",
+    "A prefill TP above both decode TP and the KV heads is refused.",
+    any_side=True,
+)
+
+
+def _carries(*values: Value) -> Value | Found:
+    """Return what crosses the boundary; none where a side has no connector."""
+    prefill, decode = _both_sides("carries", values)
+    if NONE in {values[1], values[4]}:
+        return NONE
+    if prefill is None or decode is None:
+        return Unknown(_missing("carries", values, prefill is None))
+    if prefill.value != decode.value:
+        return Unknown("the two connectors carry different things")
+    return Found(prefill.value, _note(prefill, "carries"))
+
+
+add(
+    Derivation(
+        "handoff",
+        "carries",
+        None,
+        SIDES,
+        frozenset(SIDES),
+        _carries,
+        "What crosses the boundary: `bytes` (raw KV buffers) or `objects`; none without a connector.",
+        "text",
+    )
+)
+
+
+def _conversion(aspect: str) -> None:
+    """Register whether ``aspect`` is converted: by what the handoff declares, else by the connectors themselves."""
+
+    def look_up(declared: Value, *values: Value) -> Value | Found:
+        if declared is NONE:
+            return False
+        if isinstance(declared, tuple):
+            return aspect in declared
+        cells = _both_sides(f"converts_{aspect}", values)
+        refusing = next((entry for entry in cells if entry is not None and entry.value is False), None)
+        if refusing is not None:
+            return Found(False, _note(refusing, f"converts_{aspect}"))
+        prefill, decode = cells
+        if prefill is None or decode is None:
+            return Unknown(_missing(f"converts_{aspect}", values, prefill is None))
+        if prefill.value is True and decode.value is True:
+            return Found(True, _note(prefill, f"converts_{aspect}"))
+        return Unknown(f"whether the connectors convert {aspect} depends on their settings")
+
+    inputs = ("conversion.of", *SIDES)
+    description = f"Whether something converts {aspect} between what prefill writes and what decode reads."
+    add(Derivation("handoff", f"converts_{aspect}", None, inputs, frozenset(inputs), look_up, description, "boolean"))
+
+
+for _aspect in ("dtype", "layout", "block_size"):
+    _conversion(_aspect)
+
+
+@derived("handoff", "connector_shared", result="boolean")
+def connector_shared(
+    prefill__connector__name: str,
+    decode__connector__name: str,
+    prefill__engine__name: str,
+    decode__engine__name: str,
+) -> bool:
+    """Whether both sides use one connector of one engine."""
+    return prefill__connector__name == decode__connector__name and prefill__engine__name == decode__engine__name
+
+
+LATENT_KINDS = ("mla", "dsa")
+"""Attention kinds whose KV is one latent per token: it has no heads to order or to split."""
+
+
+@derived("handoff", "latent_kv", result="boolean", lenient=("prefill.model.attention.kind",))
+def latent_kv(prefill__model__attention__kind: Value) -> Truth:
+    """Whether the KV is an MLA latent, which every rank holds whole."""
+    return within(prefill__model__attention__kind, LATENT_KINDS)
+
+
+_RATIO_INPUTS = (
+    "accepts_decode_block_multiple",
+    "prefill.kv.block_size",
+    "decode.kv.block_size",
+    "prefill.connector.mode",
+    "prefill.parallelism.tp",
+    "decode.parallelism.tp",
+    "latent_kv",
+    "prefill.model.grouped_kv",
+)
+
+
+def _takes_block_ratio(*values: Value) -> Truth:
+    """Tell whether decode may read smaller blocks of prefill into its own (vLLM NIXL handshake validation)."""
+    able, prefill_block, decode_block, mode, prefill_tp, decode_tp, latent, grouped = values
+    multiple = Unknown("a block size is not known")
+    divides: Truth = multiple
+    if isinstance(prefill_block, int) and isinstance(decode_block, int):
+        divides = decode_block % prefill_block == 0
+    few_prefill_ranks = any_true([latent, ordered("<=", prefill_tp, decode_tp)])
+    return all_true([able, divides, equal(mode, "pull"), few_prefill_ranks, negate(grouped)])
+
+
+add(
+    Derivation(
+        "handoff",
+        "takes_block_ratio",
+        None,
+        _RATIO_INPUTS,
+        frozenset(_RATIO_INPUTS),
+        _takes_block_ratio,
+        "Whether decode reads prefill's blocks although its own are a multiple of them.",
+        "boolean",
+    )
+)
+
+_PERMUTE_INPUTS = (
+    "permutes_by_setting",
+    "decode.connector.permute_local_kv",
+    "prefill.kv.layout",
+    "decode.kv.layout",
+    "prefill.model.grouped_kv",
+)
+
+
+def _permutes_layout(*values: Value) -> Truth:
+    """Tell whether received blocks are permuted to the local order (vLLM enable_permute_local_kv on the reader)."""
+    able, setting, prefill_layout, decode_layout, grouped = values
+    return all_true(
+        [able, equal(setting, True), equal(prefill_layout, "HND"), equal(decode_layout, "NHD"), negate(grouped)]
+    )
+
+
+add(
+    Derivation(
+        "handoff",
+        "permutes_layout",
+        None,
+        _PERMUTE_INPUTS,
+        frozenset(_PERMUTE_INPUTS),
+        _permutes_layout,
+        "Whether decode permutes HND blocks of prefill to its own NHD.",
+        "boolean",
+    )
+)
+
+
+@derived("handoff", "one_connector", result="boolean", lenient=("prefill.connector.name", "decode.connector.name"))
+def one_connector(prefill__connector__name: Value, decode__connector__name: Value) -> Truth:
+    """Whether both sides use one connector; `multi` holds others within and `other` is any."""
+    names = (prefill__connector__name, decode__connector__name)
+    if any(name in ("multi", "other") for name in names):
+        return Unknown("a connector that holds others within, or is not named, may match")
+    return equal(*names)

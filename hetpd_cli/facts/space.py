@@ -1,0 +1,303 @@
+"""Resolves facts: stated, else derived or looked up, else the engine's default, else unknown.
+
+A *subject* is what facts belong to: a pool, a handoff, the deployment's workload, router or store. A *scope* joins
+subjects under the names that rules use (``prefill.kv.dtype``, ``handoff.carries``).
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+from hetpd_cli.deployment import CLOSED, Section, Stated
+from hetpd_cli.facts import registry
+from hetpd_cli.facts.values import DEFAULT, DERIVED, NONE, UNKNOWN, Known, Unknown, Value
+from hetpd_cli.fields import field
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    Removed = Mapping["Subject", frozenset[str]]
+    from hetpd_cli.facts.registry import Derivation
+    from hetpd_cli.places import Place
+
+MAX_JOINT_CHOICES = 64
+"""Joint choices of unknown inputs that are tried one by one; beyond it the result is plainly unknown."""
+
+
+class Fact:
+    """A named value with unit, origin and place.
+
+    ``owner`` is the name of the pool or section it belongs to. ``inputs`` are the facts it was derived from.
+    """
+
+    __slots__ = ("anchor", "inputs", "note", "origin", "owner", "path", "place", "unit", "value", "written")
+
+    def __init__(self, owner: Subject, path: str, value: Value, origin: str) -> None:
+        self.owner = owner
+        self.path = path
+        self.value = value
+        self.origin = origin
+        self.unit: str | None = None
+        self.place: Place | None = None
+        self.written: str | None = None
+        self.note: str | None = None
+        self.inputs: tuple[Fact, ...] = ()
+
+    @property
+    def unknown(self) -> bool:
+        """Whether nobody knows the value."""
+        return isinstance(self.value, Unknown)
+
+    def leaves(self) -> Iterator[Fact]:
+        """Yield the facts at the bottom of this one: stated, defaulted or unknown, each once."""
+        seen: set[int] = set()
+        stack = [self]
+        while stack:
+            fact = stack.pop()
+            if id(fact) in seen:
+                continue
+            seen.add(id(fact))
+            if fact.inputs:
+                stack.extend(reversed(fact.inputs))
+            else:
+                yield fact
+
+
+class Subject:
+    """Something that has facts, each worked out once, when asked for."""
+
+    __slots__ = ("_facts", "_lookup", "kind", "name", "place", "section")
+
+    def __init__(self, kind: str, name: str, section: Section, place: Place | None) -> None:
+        self.kind = kind
+        self.name = name
+        self.section = section
+        self.place = place
+        self._facts: dict[str, Fact] = {}
+        self._lookup: Callable[[str], Fact] = self.fact
+
+    def rebuilt(self, gone: Removed, done: dict[Subject, Subject]) -> Subject:
+        """Return this subject with some leaves unknown; ``done`` maps the subjects rebuilt so far."""
+        if self not in done:
+            done[self] = self._without(gone.get(self, frozenset()), gone, done)
+        return done[self]
+
+    def _without(self, paths: frozenset[str], gone: Removed, done: dict[Subject, Subject]) -> Subject:
+        return Subject(self.kind, self.name, self.section.without(paths), self.place) if paths else self
+
+    def fact(self, path: str) -> Fact:
+        """Return the fact at ``path``, unknown if nothing says what it is."""
+        found = self._facts.get(path)
+        if found is None:
+            found = self._facts[path] = self._resolve(path)
+        return found
+
+    def _resolve(self, path: str) -> Fact:
+        stated = self.section.stated.get(path)
+        if stated is not None and not _left_to_engine(stated.value):
+            return self._stated(path, stated)
+        derivation = registry.derivation(self.kind, path)
+        if derivation is not None:
+            return self._derived(path, derivation)
+        return self._absent(path, stated)
+
+    def _stated(self, path: str, stated: Stated) -> Fact:
+        fact = Fact(self, path, stated.value, stated.origin)
+        if isinstance(stated.value, Unknown):
+            fact.origin = UNKNOWN
+        fact.place, fact.written, fact.note = stated.place, stated.written, stated.note
+        fact.unit = self._unit(path)
+        return fact
+
+    def _unit(self, path: str) -> str | None:
+        known = field(self.kind, path)
+        return known.unit if known else None
+
+    def _absent(self, path: str, stated: Stated | None) -> Fact:
+        """Return the fact at a path where nothing decodable is stated: the engine's default or unknown."""
+        known = field(self.kind, path)
+        choices: tuple[Known, ...] | None = known.choices if known else None
+        if known is not None and known.kind == "boolean":
+            choices = (True, False)
+        fact = Fact(self, path, Unknown(f"{self.name} does not state {path}", choices), UNKNOWN)
+        fact.unit = known.unit if known else None
+        if stated is not None:
+            fact.place = stated.place
+        if path in self.section.removed:
+            return fact
+        if stated is not None or self.section.scope == CLOSED:
+            self._default(fact, choices)
+        return fact
+
+    def _default(self, fact: Fact, choices: tuple[Known, ...] | None) -> None:
+        """Give ``fact`` the engine's default, or else the identity that everything behind the default has."""
+        default = registry.default(self, fact.path)
+        if default is not None:
+            fact.value, fact.origin, fact.note = default.value, DEFAULT, default.note
+            return
+        identity = registry.default_identity(self, fact.path)
+        fact.value = Unknown(f"{fact.path} is left to the engine", choices, identity)
+
+    def _derived(self, path: str, derivation: Derivation) -> Fact:
+        inputs = tuple(self._lookup(name) for name in derivation.inputs)
+        fact = Fact(self, path, derive(derivation, inputs), DERIVED)
+        fact.inputs = inputs
+        fact.unit = derivation.unit
+        if isinstance(fact.value, registry.Found):
+            fact.origin, fact.note = fact.value.origin, fact.value.note
+            fact.value = fact.value.value
+        if isinstance(fact.value, Unknown):
+            fact.origin = UNKNOWN
+        return fact
+
+
+def _left_to_engine(value: Value) -> bool:
+    return isinstance(value, Unknown) and value.identity == "auto"
+
+
+def derive(derivation: Derivation, inputs: tuple[Fact, ...]) -> Value:
+    """Return the derived value, trying every joint choice of the inputs that are unknown.
+
+    One result for all choices is that result; several are an unknown with candidates.
+    """
+    values = [fact.value for fact in inputs]
+    blocked = [
+        index
+        for index, value in enumerate(values)
+        if isinstance(value, Unknown) and derivation.inputs[index] not in derivation.lenient
+    ]
+    if not blocked:
+        found: Value = derivation.function(*values)
+        return found
+    choices: list[tuple[Known, ...]] = []
+    for index in blocked:
+        unknown = values[index]
+        candidates = unknown.candidates if isinstance(unknown, Unknown) else None
+        if candidates is None:
+            return _propagated(derivation, inputs, blocked)
+        choices.append(candidates)
+    count = 1
+    for candidates in choices:
+        count *= len(candidates)
+    if not 0 < count <= MAX_JOINT_CHOICES:
+        return _propagated(derivation, inputs, blocked)
+    return _over_choices(derivation, inputs, blocked, choices)
+
+
+def _over_choices(
+    derivation: Derivation, inputs: tuple[Fact, ...], blocked: list[int], choices: list[tuple[Known, ...]]
+) -> Value:
+    values = [fact.value for fact in inputs]
+    results: list[Value] = []
+    for choice in product(*choices):
+        for index, value in zip(blocked, choice, strict=True):
+            values[index] = value
+        result = registry.plain(derivation.function(*values))
+        if isinstance(result, Unknown) or result is NONE:
+            return _propagated(derivation, inputs, blocked)
+        if result not in results:
+            results.append(result)
+    if len(results) == 1:
+        return results[0]
+    unknown = _propagated(derivation, inputs, blocked)
+    return Unknown(
+        unknown.reason,
+        tuple(result for result in results if isinstance(result, str | int | float | bool | tuple)),
+        unknown.identity,
+    )
+
+
+def _propagated(derivation: Derivation, inputs: tuple[Fact, ...], blocked: list[int]) -> Unknown:
+    """Return the unknown that follows from unknown inputs; it has an identity if every input is determined."""
+    names = ", ".join(inputs[index].path for index in blocked)
+    parts = []
+    for fact in inputs:
+        if not isinstance(fact.value, Unknown):
+            parts.append(repr(fact.value))
+        elif fact.value.identity is not None:
+            parts.append(fact.value.identity)
+        else:
+            return Unknown(f"not known without {names}")
+    return Unknown(f"not known without {names}", None, f"{derivation.path}({','.join(parts)})")
+
+
+class Scope:
+    """Subjects under the names that expressions use.
+
+    ``subjects`` maps a prefix (``prefill``, ``handoff``, ``pool``, ``workload``) to its subject; ``collections``
+    maps the name of a collection to its members.
+    """
+
+    __slots__ = ("collections", "label", "subjects")
+
+    def __init__(
+        self,
+        label: str,
+        subjects: Mapping[str, Subject],
+        collections: Mapping[str, tuple[Subject, ...]] | None = None,
+    ) -> None:
+        self.label = label
+        self.subjects = subjects
+        self.collections = collections or {}
+
+    def without(self, gone: Removed) -> Scope:
+        """Return this scope with some leaves of some subjects unknown."""
+        done: dict[Subject, Subject] = {}
+        subjects = {prefix: subject.rebuilt(gone, done) for prefix, subject in self.subjects.items()}
+        collections = {
+            name: tuple(member.rebuilt(gone, done) for member in members) for name, members in self.collections.items()
+        }
+        return Scope(self.label, subjects, collections)
+
+    def fact(self, name: str) -> Fact:
+        """Return the fact called ``name``."""
+        prefix, _, path = name.partition(".")
+        return self.subjects[prefix].fact(path)
+
+    def declared(self, name: str) -> bool:
+        """Tell whether the mapping called ``name`` is written at all."""
+        prefix, _, path = name.partition(".")
+        return path in self.subjects[prefix].section.declared
+
+
+class HandoffSubject(Subject):
+    """The handoff of one boundary: its derived facts read both pools and what surrounds them."""
+
+    __slots__ = ("surroundings",)
+
+    def __init__(self, name: str, section: Section, place: Place | None, surroundings: Mapping[str, Subject]) -> None:
+        super().__init__("handoff", name, section, place)
+        self.surroundings = surroundings
+
+        def lookup(path: str) -> Fact:
+            prefix, _, rest = path.partition(".")
+            subject = surroundings.get(prefix)
+            return self.fact(path) if subject is None else subject.fact(rest)
+
+        self._lookup = lookup
+
+    def _without(self, paths: frozenset[str], gone: Removed, done: dict[Subject, Subject]) -> Subject:
+        around = {prefix: subject.rebuilt(gone, done) for prefix, subject in self.surroundings.items()}
+        return HandoffSubject(self.name, self.section.without(paths), self.place, around)
+
+
+class PoolSubject(Subject):
+    """A pool. Two pools that share the deployment's model share what nobody says about it."""
+
+    __slots__ = ("shares_model",)
+
+    def __init__(self, name: str, section: Section, place: Place | None, *, shares_model: bool) -> None:
+        super().__init__("pool", name, section, place)
+        self.shares_model = shares_model
+
+    def _without(self, paths: frozenset[str], gone: Removed, done: dict[Subject, Subject]) -> Subject:
+        if not paths:
+            return self
+        return PoolSubject(self.name, self.section.without(paths), self.place, shares_model=self.shares_model)
+
+    def _absent(self, path: str, stated: Stated | None) -> Fact:
+        fact = super()._absent(path, stated)
+        if self.shares_model and path.startswith("model.") and isinstance(fact.value, Unknown):
+            fact.value = Unknown(fact.value.reason, fact.value.candidates, f"the deployment's {path}")
+        return fact

@@ -1,0 +1,60 @@
+"""What a fact can be: a value, known to be none, or unknown."""
+
+from __future__ import annotations
+
+from typing import Final
+
+Scalar = str | int | float | bool
+Known = Scalar | tuple[Scalar, ...]
+
+STATED: Final = "stated"
+ASSUMED: Final = "assumed"
+DEFAULT: Final = "default"
+LOOKED_UP: Final = "looked up"
+DERIVED: Final = "derived"
+UNKNOWN: Final = "unknown"
+
+ORIGINS: Final = (STATED, ASSUMED, DEFAULT, LOOKED_UP, DERIVED, UNKNOWN)
+
+
+class _Nothing:
+    """Type of :data:`NONE`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "none"
+
+
+NONE: Final = _Nothing()
+"""Known to have none: the scales of a bf16 KV."""
+
+
+class Unknown:
+    """A value that nobody knows.
+
+    ``candidates`` are its possible values where they are known. ``identity`` names the unknown: two unknowns of
+    one identity are the same value, whatever it is.
+    """
+
+    __slots__ = ("candidates", "identity", "reason")
+
+    def __init__(
+        self,
+        reason: str,
+        candidates: tuple[Known, ...] | None = None,
+        identity: str | None = None,
+    ) -> None:
+        self.reason = reason
+        self.candidates = candidates
+        self.identity = identity
+
+    def __repr__(self) -> str:
+        return f"Unknown({self.reason!r}, {self.candidates!r}, {self.identity!r})"
+
+
+Value = Known | _Nothing | Unknown
+Truth = bool | Unknown
+
+UNDECIDED: Final = Unknown("not decided")
+"""The third truth value."""

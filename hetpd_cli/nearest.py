@@ -1,0 +1,29 @@
+"""The nearest right word for a misspelt one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the word of ``known`` that ``word`` was probably meant to be, or None.
+
+    Case, ``-`` and ``_`` are not told apart.
+    """
+    if len(word) > 80:
+        return None
+    from difflib import get_close_matches
+
+    plain = {_fold(name): name for name in known}
+    folded = _fold(word)
+    if folded in plain:
+        return plain[folded]
+    match = get_close_matches(folded, plain, n=1, cutoff=0.6)
+    return plain[match[0]] if match else None
+
+
+def _fold(word: str) -> str:
+    return word.lower().replace("-", "_")

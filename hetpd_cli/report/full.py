@@ -1,0 +1,260 @@
+"""Annotated source for people: both ends of a mismatch, why it matters, what to type."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from hetpd_cli.findings import CELLS, STATUSES
+from hetpd_cli.report.frames import Frames, Sources
+from hetpd_cli.report.style import Style, finish, inert, prose, solid, width, wrap
+from hetpd_cli.report.words import fact_text, path_text, place_text, plural, summary, summary_role, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from hetpd_cli.findings import (
+        Evidence,
+        FactView,
+        Finding,
+        InputReport,
+        LabelledPlace,
+        Need,
+        Report,
+        Undecided,
+    )
+    from hetpd_cli.report import Options
+
+CELL_NAMES = {
+    "T1": "stage placement",
+    "T2": "precision path",
+    "T3": "role precision",
+    "T4": "KV wire format",
+    "T5": "online KV path",
+    "T6": "handoff ownership",
+    "O1": "cross-accelerator KV movement",
+    "O2": "stage-interconnect co-design",
+    "A1-A5": "accelerator and residency",
+    "A2-A5": "precision and residency",
+}
+"""Short names of the cells of the coupling matrix."""
+
+_FINDINGS_PER_CODE_AND_FILE = 20
+_PLACES_PER_FINDING = 8
+_BOUNDARIES_PER_FINDING = 8
+_INPUTS_PER_STATUS = 10
+_FACTS_THAT_SETTLE = 5
+_MATRIX_IN_TWO_COLUMNS = 96
+_VERDICT_ROLES = {"violated": "error", "undecided": "warning", "holds": "good", "open": "info"}
+_SHOWN_ORIGINS = {"default", "looked up", "derived", "assumed"}
+
+
+class _Pen(NamedTuple):
+    """What every part of the report needs to be written."""
+
+    options: Options
+    style: Style
+    sources: Sources
+
+    def flow(self, lead: str, text: str, hang: int, role: str = "strong") -> list[str]:
+        """Return ``lead`` in ``role`` and then ``text``, wrapped with a hanging indent on a terminal."""
+        first, *rest = wrap(text, self.options.width, width(lead) + 1, hang)
+        return [f"{self.style(role, lead)} {first}".rstrip(), *rest]
+
+
+def render(report: Report, options: Options) -> str:
+    """Return findings with code frames and, unless quiet, inputs, undecided verdicts, matrix and summary."""
+    pen = _Pen(options, Style(options.colour), Sources(report.texts))
+    blocks = [*_findings(report, pen)]
+    if not options.quiet:
+        blocks += [_inputs(report, pen), _undecided(report, pen), _matrix(report, pen)]
+        blocks.append([pen.style(summary_role(report), line) for line in _summary(report, options)])
+    lines: list[str] = []
+    for block in filter(None, blocks):
+        lines += ["", *block] if lines else block
+    return finish(lines)
+
+
+def _summary(report: Report, options: Options) -> list[str]:
+    return wrap(summary(report), options.width, 0, 2)
+
+
+# Findings
+
+
+def _findings(report: Report, pen: _Pen) -> Iterator[list[str]]:
+    seen: dict[tuple[str, str], int] = {}
+    for finding in visible(report, pen.options):
+        key = finding.code, finding.primary.path
+        seen[key] = seen.get(key, 0) + 1
+        if seen[key] <= _FINDINGS_PER_CODE_AND_FILE or pen.options.verbose:
+            yield _finding(finding, pen)
+    if not pen.options.verbose:
+        yield [_more(*key, count, pen) for key, count in seen.items() if count > _FINDINGS_PER_CODE_AND_FILE]
+
+
+def _more(code: str, path: str, count: int, pen: _Pen) -> str:
+    where = inert(path_text(path, pen.options))
+    return f"and {count - _FINDINGS_PER_CODE_AND_FILE} more of {inert(code)} in {where} (--verbose shows them)"
+
+
+def _finding(finding: Finding, pen: _Pen) -> list[str]:
+    spots, left_out = _spots(finding, pen)
+    frames = Frames(spots, pen.sources, pen.options, pen.style)
+    lead = f"{inert(finding.severity)}[{inert(finding.code)}]"
+    name = inert(finding.name)
+    # The name is one word, so its colour cannot be torn by a line break.
+    head = pen.flow(lead, f"{name}: {inert(finding.message)}", 4, finding.severity)
+    head[0] = head[0].replace(f" {name}:", f" {pen.style('strong', f'{name}:')}", 1)
+    rows = head + frames.draw(finding.severity)
+    if left_out:
+        rows.append(frames.bar(f"and {plural(left_out, 'more place')}"))
+    notes = [row for key, text in _notes(finding, pen) for row in _note(key, text, frames.gutter, pen)]
+    return [*rows, frames.bar(), *notes] if notes else rows
+
+
+def _spots(finding: Finding, pen: _Pen) -> tuple[Sequence[LabelledPlace], int]:
+    """Return the places to draw, the primary one among them, and how many are left out."""
+    if pen.options.verbose or len(finding.places) <= _PLACES_PER_FINDING:
+        return finding.places, 0
+    first = sorted(finding.places, key=lambda spot: not spot.primary)
+    return first[:_PLACES_PER_FINDING], len(first) - _PLACES_PER_FINDING
+
+
+def _note(key: str, text: str, gutter: int, pen: _Pen) -> list[str]:
+    pad = " " * (gutter + 1)
+    lead = f"{pad}= {key}:"
+    return pen.flow(lead, text, width(lead) + 1, "good" if key == "fix" else "strong")
+
+
+def _notes(finding: Finding, pen: _Pen) -> Iterator[tuple[str, str]]:
+    """Return what stands under the frames, as (key, text)."""
+    if finding.suppressed is not None:
+        yield "suppressed", prose(finding.suppressed)
+    if finding.why:
+        yield "why", prose(finding.why)
+    if finding.fix:
+        yield "fix", prose(finding.fix)
+    for fact in filter(_tells, finding.facts):
+        yield "because", fact_text(fact)
+    yield _impact(finding)
+    if len(finding.boundaries) > 1 or (finding.boundaries and pen.options.verbose):
+        yield "boundaries", _boundaries(finding, pen)
+    if pen.options.verbose:
+        yield from (("evidence", _evidence(item)) for item in finding.evidence)
+    elif finding.evidence:
+        yield "evidence", _evidence_in_short(finding.evidence)
+
+
+def _tells(fact: FactView) -> bool:
+    """Tell whether a deciding fact is not plain from the frames: not written there, or written otherwise."""
+    return fact.place is None or fact.origin in _SHOWN_ORIGINS or fact.written is not None
+
+
+def _impact(finding: Finding) -> tuple[str, str]:
+    """Return the note on what happens to the user, how sure that is, and where the paper treats it."""
+    tags = [*filter(None, [finding.cell and f"cell {finding.cell}", ", ".join(finding.practice)])]
+    if finding.impact is None:
+        return "confidence", inert(" · ".join([finding.confidence, *tags]))
+    return "impact", inert(" · ".join([finding.impact, f"confidence: {finding.confidence}", *tags]))
+
+
+def _boundaries(finding: Finding, pen: _Pen) -> str:
+    names = list(map(inert, finding.boundaries))
+    if pen.options.verbose or len(names) <= _BOUNDARIES_PER_FINDING:
+        return ", ".join(names)
+    left_out = len(names) - _BOUNDARIES_PER_FINDING
+    return f"{', '.join(names[:_BOUNDARIES_PER_FINDING])} and {left_out} more"
+
+
+def _evidence(item: Evidence) -> str:
+    of = f" of {item.of}" if item.of else ""
+    return prose(f"{item.kind}{of}: {item.says} ({item.at})")
+
+
+def _evidence_in_short(items: Sequence[Evidence]) -> str:
+    item = items[0]
+    of = f" of {item.of}" if item.of else ""
+    more = f" (and {len(items) - 1} more: --verbose)" if len(items) > 1 else ""
+    return prose(f"{item.kind}{of}, {item.at}{more}")
+
+
+# What the run as a whole has to say
+
+
+def _inputs(report: Report, pen: _Pen) -> list[str]:
+    """Return a line for every input that was not checked; for every input when verbose."""
+    rows: list[str] = []
+    for status in STATUSES:
+        items = [item for item in report.inputs if item.status == status]
+        if status == "checked" and not pen.options.verbose:
+            continue
+        most = len(items) if pen.options.verbose else _INPUTS_PER_STATUS
+        for item in items[:most]:
+            rows += _input(item, pen)
+        if len(items) > most:
+            rows.append(f"and {len(items) - most} more {status}")
+    return rows
+
+
+def _input(item: InputReport, pen: _Pen) -> list[str]:
+    role = {"unreadable": "error", "unresolved": "warning", "checked": "good"}.get(item.status, "faint")
+    parts = [solid(inert(path_text(item.path, pen.options)))]
+    if item.format:
+        parts[0] += f" ({inert(item.format)})"
+    if item.detail:
+        parts.append(prose(item.detail))
+    if item.boundaries and pen.options.verbose:
+        parts.append(inert(", ".join(item.boundaries)))
+    return pen.flow(f"{inert(item.status)}:", ": ".join(parts), 4, role)
+
+
+def _undecided(report: Report, pen: _Pen) -> list[str]:
+    count = report.tally.undecided
+    if not count and not report.undecided:
+        return []
+    hint = "" if pen.options.verbose or not report.undecided else " (--verbose lists them)"
+    rules = len({item.code for item in report.undecided})
+    of = f" of {plural(rules, 'rule')}" if rules else ""
+    rows = pen.flow("undecided:", f"{plural(count, 'verdict')}{of}{hint}", 4, "warning")
+    if report.settling:
+        facts = [f"{inert(fact)} ({times})" for fact, times in report.settling[:_FACTS_THAT_SETTLE]]
+        rows += pen.flow("settles most:", ", ".join(facts), 4)
+    if pen.options.verbose:
+        for item in report.undecided:
+            rows += _undecided_rule(item, pen)
+    return rows
+
+
+def _undecided_rule(item: Undecided, pen: _Pen) -> list[str]:
+    needs = [f"{inert(need.fact)} ({_reason(need, pen)})" for need in item.needs]
+    text = f"{inert(item.name)}: " + (f"needs {', '.join(needs)}" if needs else prose(item.reason))
+    if item.boundaries:
+        text += f" [{inert(', '.join(item.boundaries))}]"
+    return pen.flow(f"  {inert(item.code)}", text, 4)
+
+
+def _reason(need: Need, pen: _Pen) -> str:
+    where = [] if need.place is None else [solid(place_text(need.place, pen.options))]
+    return ", ".join([prose(need.reason), *where])
+
+
+def _matrix(report: Report, pen: _Pen) -> list[str]:
+    """Return a row for each cell, or two columns of them where the terminal is wide enough."""
+    half = len(CELLS) // 2
+    if (pen.options.width or 0) < _MATRIX_IN_TWO_COLUMNS:
+        rows = _cells(CELLS, report, pen)
+    else:
+        halves = _cells(CELLS[:half], report, pen), _cells(CELLS[half:], report, pen)
+        rows = [f"{left}   {right}" for left, right in zip(*halves, strict=True)]
+    return [pen.style("strong", "coupling matrix:"), *(f"  {row.rstrip()}" for row in rows)]
+
+
+def _cells(cells: Sequence[str], report: Report, pen: _Pen) -> list[str]:
+    """Return the rows of one column: cell, short name and verdict, all padded."""
+    names = max(len(CELL_NAMES[cell]) for cell in cells)
+    rows = []
+    for cell in cells:
+        verdict = inert(report.matrix.get(cell, "not analysed"))
+        shown = pen.style(_VERDICT_ROLES.get(verdict, "faint"), verdict)
+        rows.append(f"{cell:<5}  {CELL_NAMES[cell]:<{names}}  {shown}{' ' * (14 - width(verdict))}")
+    return rows

@@ -1,0 +1,116 @@
+"""One JSON object for programs: the contract of ``schemas/check-output.schema.json``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from hetpd_cli import __version__
+from hetpd_cli.findings import CELLS
+from hetpd_cli.report.words import (
+    isfinite_number,
+    number_text,
+    ordered,
+    path_text,
+    severities,
+    statuses,
+    suppressed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hetpd_cli.findings import FactView, Finding, InputReport, LabelledPlace, Report, Scalar, Undecided
+    from hetpd_cli.places import Place
+    from hetpd_cli.report import Options
+
+SCHEMA = 1
+"""Version of the output: goes up when a field changes its meaning or goes away."""
+
+
+def render(report: Report, options: Options) -> str:
+    """Return ``report`` as one indented ASCII object; only ``show_paths_from`` of ``options`` matters."""
+    content = {
+        "schema": SCHEMA,
+        "hetpd": __version__,
+        "inputs": [_input(item, options) for item in report.inputs],
+        "findings": [_finding(finding, options) for finding in ordered(report)],
+        "undecided": [_undecided(item, options) for item in report.undecided],
+        "matrix": {cell: report.matrix.get(cell, "not analysed") for cell in CELLS},
+        "summary": _summary(report),
+    }
+    text = json.dumps(_plain(content), indent=2, ensure_ascii=True, allow_nan=False)
+    # Log readers obey `##[command]` anywhere in a line. A `#` stands in strings only: it may be escaped.
+    return text.replace("##", "#\\u0023") + "\n"
+
+
+def _input(item: InputReport, options: Options) -> dict[str, Any]:
+    return item._asdict() | {"path": path_text(item.path, options)}
+
+
+def _finding(finding: Finding, options: Options) -> dict[str, Any]:
+    return finding._asdict() | {
+        "places": [_labelled(spot, options) for spot in finding.places],
+        "facts": [_fact(fact, options) for fact in finding.facts],
+        "evidence": [item._asdict() for item in finding.evidence],
+    }
+
+
+def _labelled(spot: LabelledPlace, options: Options) -> dict[str, Any]:
+    return _span(spot.place, options) | {"label": spot.label, "primary": spot.primary}
+
+
+def _span(place: Place, options: Options) -> dict[str, Any]:
+    return {
+        "path": path_text(place.path, options),
+        "line": place.line,
+        "column": place.column,
+        "end_line": place.end_line,
+        "end_column": place.end_column,
+    }
+
+
+def _place(place: Place | None, options: Options) -> dict[str, Any] | None:
+    return None if place is None else _span(place, options)
+
+
+def _fact(fact: FactView, options: Options) -> dict[str, Any]:
+    return fact._asdict() | {"place": _place(fact.place, options)}
+
+
+def _undecided(item: Undecided, options: Options) -> dict[str, Any]:
+    needs = [need._asdict() | {"place": _place(need.place, options)} for need in item.needs]
+    return item._asdict() | {"needs": needs}
+
+
+def _summary(report: Report) -> dict[str, Any]:
+    return {
+        "findings": severities(list(report.findings)),
+        "suppressed": suppressed(report),
+        "rules": report.rules,
+        **report.tally._asdict(),
+        "inputs": statuses(report.inputs),
+        "settling": [{"fact": fact, "verdicts": count} for fact, count in report.settling],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return ``value`` with whatever JSON, or a strict reader of it, could not take made into text."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return _plain_list(value)
+    return _plain_scalar(value)
+
+
+def _plain_list(values: Sequence[Any]) -> list[Any]:
+    return [_plain(item) for item in values]
+
+
+def _plain_scalar(value: Scalar) -> Scalar:
+    """Spell lone surrogates (file names not in UTF-8) as escapes; nan, inf and absurd integers as text."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if value is None or isinstance(value, bool) or isfinite_number(value):
+        return value
+    return number_text(value)

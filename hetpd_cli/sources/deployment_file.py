@@ -1,0 +1,270 @@
+"""Reads hetpd's own deployment file."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from hetpd_cli.deployment import CLOSED, DECODE, OPEN, PREFILL, Deployment, Handoff, Host, Pool, Section
+from hetpd_cli.fields import resolve, schema
+from hetpd_cli.findings import LabelledPlace
+from hetpd_cli.nearest import nearest
+from hetpd_cli.sources.model_config import read_model_config
+from hetpd_cli.sources.problems import Problem
+from hetpd_cli.sources.reader import Reading
+from hetpd_cli.sources.shape import Decoder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hetpd_cli.places import Place
+    from hetpd_cli.sources.text import Limits, SourceText
+    from hetpd_cli.sources.tree import Node, Tree
+
+STAMP = "hetpd"
+"""The key that marks a deployment file."""
+
+_STAMPED = re.compile(r"""(?:^|[{,])[ \t]*["']?hetpd["']?[ \t]*:""", re.M)
+
+
+class DeploymentFileReader:
+    """The reader of hetpd's own format. Its scope is open: what is absent is unknown."""
+
+    format = "hetpd"
+
+    def claims(self, source: SourceText) -> bool:
+        """Tell whether a line or a bracket of ``source`` begins with the key ``hetpd``."""
+        return _STAMPED.search(source.text) is not None
+
+    def recognises(self, tree: Tree) -> bool:
+        """Tell whether a document of ``tree`` has the key ``hetpd`` at its top."""
+        return any(_is_ours(document) for document in tree.documents)
+
+    def read(self, source: SourceText, tree: Tree, limits: Limits) -> Reading:
+        """Return the deployments of all documents that carry the stamp."""
+        problems = list(tree.problems)
+        texts = [source]
+        deployments = []
+        for document in tree.documents:
+            if not _is_ours(document):
+                continue
+            built = _Document(source, limits)
+            deployments.append(built.deployment(document))
+            problems += built.problems
+            texts += built.texts
+        return Reading(source.path, self.format, "checked", "", tuple(deployments), tuple(problems), tuple(texts))
+
+
+def _is_ours(document: Node) -> bool:
+    return document.kind == "mapping" and document.get(STAMP) is not None
+
+
+def _part(name: str) -> dict[str, Any]:
+    return resolve({"$ref": f"#/$defs/{name}"})
+
+
+class _Document:
+    """One document on its way to a deployment."""
+
+    def __init__(self, source: SourceText, limits: Limits) -> None:
+        self.source = source
+        self.limits = limits
+        self.decoder = Decoder()
+        self.texts: list[SourceText] = []
+
+    @property
+    def problems(self) -> list[Problem]:
+        return self.decoder.problems
+
+    def deployment(self, root: Node) -> Deployment:
+        top = self.decoder.section(root, schema(), "workload", "")
+        model = self._model(top.part("model"), root.get("model"))
+        defaults = top.part("defaults")
+        pools = self._pools(root, defaults, model)
+        hosts = self._hosts(root)
+        self._references(pools, hosts)
+        handoffs = self._handoffs(root, pools)
+        if root.get("pools") is not None and not pools:
+            self._refuse_empty(root)
+        return Deployment(
+            path=self.source.path,
+            name=_text(root.get("name")),
+            pools=pools,
+            handoffs=handoffs,
+            hosts=hosts,
+            workload=self._singleton(root, top, "workload"),
+            router=self._singleton(root, top, "router"),
+            store=self._singleton(root, top, "store"),
+        )
+
+    def _singleton(self, root: Node, top: Section, key: str) -> Section:
+        node = root.get(key)
+        section = top.part(key)
+        section.kind = key
+        section.place = node.place if node is not None else None
+        if node is not None:
+            section.declared.add("")
+        return section
+
+    # -- model -----------------------------------------------------------------------------------------------
+
+    def _model(self, model: Section, node: Node | None) -> Section:
+        """Return ``model`` with what its ``config.json`` says laid below what is stated inline."""
+        config = node.get("config") if node is not None and node.kind == "mapping" else None
+        if config is None or config.kind != "scalar":
+            return model
+        found = read_model_config(config, self.source.path, self.limits)
+        self.problems.extend(found.problems)
+        self.texts += found.texts
+        return model.over(found.section)
+
+    # -- pools -----------------------------------------------------------------------------------------------
+
+    def _pools(self, root: Node, defaults: Section, model: Section) -> tuple[Pool, ...]:
+        node = root.get("pools")
+        if node is None:
+            return ()
+        pools: list[Pool] = []
+        for index, item in enumerate(self.decoder.list_of(node, "pools")):
+            pool = self._pool(item, index, defaults, model)
+            twin = next((other for other in pools if other.name == pool.name), None)
+            if twin is not None:
+                self._twin(pool.place, twin.place, f"two pools are called {pool.name}")
+                continue
+            pools.append(pool)
+        return tuple(pools)
+
+    def _pool(self, item: Node, index: int, defaults: Section, model: Section) -> Pool:
+        name_node = item.get("name") if item.kind == "mapping" else None
+        name = _text(name_node) or f"pools[{index}]"
+        own = self.decoder.section(item, _part("pool"), "pool", f"pools[{index}]")
+        pool_model = self._model(own.part("model"), item.get("model") if item.kind == "mapping" else None)
+        settings = own.over(defaults)
+        unstated = settings.stated.pop("unstated", None)
+        settings.scope = CLOSED if unstated is not None and unstated.value == "default" else OPEN
+        shares = not any(path.startswith("model.") for path in settings.stated)
+        for path, stated in {**model.stated, **pool_model.stated}.items():
+            settings.stated.setdefault(f"model.{path}", stated)
+        if not shares:
+            self._forget_other_model(settings, model, own.over(defaults))
+        settings.declared |= {f"model.{path}" for path in model.declared} | {"model"}
+        role = own.text("role")
+        place = name_node.place if name_node is not None and name_node.kind == "scalar" else _first(item)
+        return Pool(name, role, place, settings, shares)
+
+    def _forget_other_model(self, settings: Section, model: Section, own: Section) -> None:
+        """Drop geometry of the deployment's model from a pool that serves another one."""
+        if own.value("model.id") in (None, model.value("id")):
+            return
+        for path, stated in model.stated.items():
+            if settings.stated.get(f"model.{path}") is stated:
+                del settings.stated[f"model.{path}"]
+
+    # -- hosts and handoffs ----------------------------------------------------------------------------------
+
+    def _hosts(self, root: Node) -> tuple[Host, ...]:
+        node = root.get("hosts")
+        if node is None:
+            return ()
+        hosts = []
+        for index, item in enumerate(self.decoder.list_of(node, "hosts")):
+            section = self.decoder.section(item, _part("host"), "host", f"hosts[{index}]")
+            hosts.append(Host(section.text("name") or f"hosts[{index}]", _first(item), section))
+        return tuple(hosts)
+
+    def _references(self, pools: tuple[Pool, ...], hosts: tuple[Host, ...]) -> None:
+        if not hosts:
+            return
+        known = [host.name for host in hosts]
+        for pool in pools:
+            stated = pool.settings.stated.get("hosts")
+            if stated is None or stated.place is None or not isinstance(stated.value, tuple):
+                continue
+            for name in stated.value:
+                if name not in known:
+                    self._unknown_reference(
+                        stated.place, f"pool {pool.name} runs on {name}, which is no host", str(name), known
+                    )
+
+    def _handoffs(self, root: Node, pools: tuple[Pool, ...]) -> tuple[Handoff, ...]:
+        node = root.get("handoffs")
+        if node is None:
+            return tuple(_default_handoffs(pools))
+        handoffs = []
+        for index, item in enumerate(self.decoder.list_of(node, "handoffs")):
+            where = f"handoffs[{index}]"
+            section = self.decoder.section(item, _part("handoff"), "handoff", where)
+            if item.kind != "mapping":
+                continue
+            prefill = self._end(item.get("from"), pools, f"{where}.from", DECODE)
+            decode = self._end(item.get("to"), pools, f"{where}.to", PREFILL)
+            if prefill is not None and decode is not None:
+                handoffs.append(Handoff(prefill, decode, section, explicit=True))
+        return tuple(handoffs)
+
+    def _end(self, node: Node | None, pools: tuple[Pool, ...], where: str, wrong_role: str) -> str | None:
+        name = _text(node)
+        if node is None or name is None:
+            return None
+        pool = next((pool for pool in pools if pool.name == name), None)
+        if pool is None:
+            self._unknown_reference(
+                node.place, f"{where} is {name}, which is no pool", name, [pool.name for pool in pools]
+            )
+            return None
+        if pool.role == wrong_role:
+            message = f"{where} is {name}, whose role is {wrong_role}"
+            places = (
+                LabelledPlace(node.place, f"a {wrong_role} pool here", primary=True),
+                LabelledPlace(pool.place, "the pool"),
+            )
+            self.problems.append(Problem("unknown-reference", message, places, "a handoff goes from prefill to decode"))
+            return None
+        return name
+
+    # -- problems --------------------------------------------------------------------------------------------
+
+    def _unknown_reference(self, place: Place, message: str, name: str, known: Iterable[str]) -> None:
+        names = list(known)
+        guess = nearest(name, names)
+        fix = f"write `{guess}`" if guess else f"declared: {', '.join(names[:8])}" if names else ""
+        self.problems.append(
+            Problem("unknown-reference", message, (LabelledPlace(place, "not declared", primary=True),), fix)
+        )
+
+    def _twin(self, place: Place, first: Place, message: str) -> None:
+        places = (LabelledPlace(first, "first here"), LabelledPlace(place, "again here", primary=True))
+        self.problems.append(Problem("duplicate-key", message, places, "give each pool its own name"))
+
+    def _refuse_empty(self, root: Node) -> None:
+        node = root.get("pools")
+        if node is not None and node.kind == "sequence" and not node.items:
+            place = LabelledPlace(node.place, "no pool", primary=True)
+            self.problems.append(
+                Problem("invalid-value", "pools is empty", (place,), "add a prefill and a decode pool")
+            )
+
+
+def _default_handoffs(pools: tuple[Pool, ...]) -> Iterable[Handoff]:
+    """Yield every pair of a prefill and a decode pool of one model."""
+    for prefill in pools:
+        for decode in pools:
+            if prefill.role == PREFILL and decode.role == DECODE and _one_model(prefill, decode):
+                yield Handoff(prefill.name, decode.name, Section("handoff", None), explicit=False)
+
+
+def _one_model(prefill: Pool, decode: Pool) -> bool:
+    return prefill.settings.value("model.id") == decode.settings.value("model.id") or (
+        prefill.settings.value("model.id") is None or decode.settings.value("model.id") is None
+    )
+
+
+def _text(node: Node | None) -> str | None:
+    return node.source if node is not None and node.kind == "scalar" and node.source else None
+
+
+def _first(node: Node) -> Place:
+    """Return a one-line place for ``node``."""
+    if node.kind == "mapping" and node.entries:
+        return node.entries[0].key.place
+    return node.place

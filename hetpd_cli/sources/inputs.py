@@ -1,0 +1,92 @@
+"""Paths to readings: finds the inputs, and gives each to the reader whose format it is in."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from hetpd_cli.sources.deployment_file import DeploymentFileReader
+from hetpd_cli.sources.problems import Problem
+from hetpd_cli.sources.reader import Reading
+from hetpd_cli.sources.text import STDIN, Limits, read_source
+from hetpd_cli.sources.tree import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from hetpd_cli.sources.reader import Reader
+    from hetpd_cli.sources.text import SourceText
+
+READERS: tuple[Reader, ...] = (DeploymentFileReader(),)
+"""The formats, in the order in which they are asked."""
+
+SUFFIXES = (".yaml", ".yml", ".json")
+"""Endings of the files that are looked at in a directory."""
+
+SKIPPED = frozenset({"node_modules", "__pycache__", "venv", "site-packages"})
+"""Directories that are never entered, beside hidden ones."""
+
+
+class Found(NamedTuple):
+    """The files behind the paths of a command line, and the directories in which there was none."""
+
+    files: tuple[str, ...]
+    empty: tuple[str, ...]
+
+
+def find(paths: Iterable[str]) -> Found:
+    """Return the files that ``paths`` stand for: files and ``-`` as they are, directories walked in order.
+
+    Links to directories are not followed below a directory. Each path is returned once.
+    """
+    files: dict[str, None] = {}
+    empty = []
+    for path in paths:
+        if path != STDIN and os.path.isdir(path):  # noqa: PTH112 (paths stay text: file names need not be UTF-8)
+            below = list(_walk(path))
+            files.update(dict.fromkeys(below))
+            if not below:
+                empty.append(path)
+        else:
+            files[path] = None
+    return Found(tuple(files), tuple(empty))
+
+
+def _walk(directory: str) -> Iterator[str]:
+    for folder, folders, names in os.walk(directory):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in SKIPPED)
+        for name in sorted(names):
+            if name.lower().endswith(SUFFIXES):
+                yield os.path.normpath(os.path.join(folder, name))  # noqa: PTH118
+
+
+def read(path: str, limits: Limits) -> Reading:
+    """Return what the file ``path`` declares; nothing is raised.
+
+    A file that no reader claims is not parsed: whether it is good YAML is not our business.
+    """
+    source = read_source(path, limits)
+    if isinstance(source, Problem):
+        shown = source.places[0].place.path
+        return Reading(shown, None, "unreadable", source.message, problems=(source,))
+    for reader in READERS:
+        if reader.claims(source):
+            reading = _parsed(reader, source, limits)
+            if reading is not None:
+                return reading
+    return Reading(source.path, None, "not-pd", "no known format: a deployment file has `hetpd: 1` at its top")
+
+
+def _parsed(reader: Reader, source: SourceText, limits: Limits) -> Reading | None:
+    """Return the reading of a claimed file; None if its documents are in another format after all."""
+    tree = parse(source, limits, collect_ambiguous=not source.path.lower().endswith(".json"))
+    if reader.recognises(tree):
+        return reader.read(source, tree, limits)
+    broken = next((problem for problem in tree.problems if problem.rule in UNPARSED), None)
+    if broken is None:
+        return None
+    return Reading(source.path, reader.format, "unreadable", broken.message, (), tree.problems, (source,))
+
+
+UNPARSED = frozenset({"yaml-syntax", "too-deep", "too-many-nodes", "alias-expansion", "recursive-alias"})
+"""Problems for whose sake a document has no tree."""

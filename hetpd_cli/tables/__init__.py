@@ -1,0 +1,122 @@
+"""Tables of devices, links, models, engines and connectors: data with a source and a confidence per cell.
+
+A missing cell or row is unknown, never no.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+from hetpd_cli.facts.registry import Default
+from hetpd_cli.facts.values import Known
+from hetpd_cli.resources import compiled, table_path
+from hetpd_cli.versions import version_in
+
+TABLES = ("accelerators", "links", "models", "capabilities", "engines", "sources")
+
+
+class Cell(NamedTuple):
+    """A value of a table with where it comes from. ``confidence`` is ``seen``, ``derived`` or ``unverified``."""
+
+    value: Known
+    source: tuple[str, ...]
+    confidence: str
+
+
+def _build(name: str) -> dict[str, Any]:
+    """Return the table called ``name`` from its YAML, with an index of ids and aliases."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    with table_path(name).open("rb") as file:
+        table: dict[str, Any] = yaml.load(file, Loader=loader)  # noqa: S506
+    rows = table["rows"]
+    return {"rows": rows, "index": _index(rows), "ranges": _ranges(rows)}
+
+
+def _index(rows: list[dict[str, Any]]) -> dict[str, int]:
+    """Return the number of the row of each id and alias, in lower case."""
+    index: dict[str, int] = {}
+    for number, row in enumerate(rows):
+        for alias in (row["id"], *row.get("aliases", ())) if "id" in row else ():
+            if index.setdefault(str(alias).lower(), number) != number:
+                raise ValueError(f"{alias} names two rows")
+    return index
+
+
+def _ranges(rows: list[dict[str, Any]]) -> dict[str, list[list[Any]]]:
+    """Return version range and cell of each column of the rows that hold for an engine and a connector."""
+    ranges: dict[str, list[list[Any]]] = {}
+    for row in rows:
+        connectors = row.get("connector")
+        for connector in connectors if isinstance(connectors, list) else [connectors]:
+            for column in row:
+                if column not in {"id", "engine", "connector", "versions"} and "engine" in row:
+                    key = f"{row['engine']}/{connector}/{column}"
+                    ranges.setdefault(key, []).append([row["versions"], row[column]])
+    return ranges
+
+
+@cache
+def table(name: str) -> dict[str, Any]:
+    """Return the compiled table called ``name`` (one of :data:`TABLES`)."""
+    content: dict[str, Any] = compiled(name, lambda: [table_path(name)], lambda: _build(name))
+    return content
+
+
+def row(name: str, key: str) -> dict[str, Any] | None:
+    """Return the row of a table with the id or alias ``key``, whatever its case."""
+    found = table(name)
+    number = found["index"].get(key.lower())
+    return None if number is None else found["rows"][number]
+
+
+def names(name: str) -> list[str]:
+    """Return the ids and aliases of a table."""
+    return [alias for entry in table(name)["rows"] for alias in (entry["id"], *entry.get("aliases", ()))]
+
+
+def cell(name: str, key: str, column: str) -> Cell | None:
+    """Return a cell of the row ``key``, or None where row or cell is missing."""
+    found = row(name, key)
+    raw = found.get(column) if found else None
+    if not isinstance(raw, dict):
+        return None
+    return _cell(raw)
+
+
+def _cell(raw: dict[str, Any]) -> Cell:
+    value = raw["value"]
+    return Cell(tuple(value) if isinstance(value, list) else value, tuple(raw["source"]), raw["confidence"])
+
+
+def capability(engine: str | None, connector: str, version: str | None, name: str) -> Cell | None:
+    """Return what a connector of an engine can do at ``version``; None where no row covers it.
+
+    Rows of the engine ``*`` hold whatever engine uses the connector. An unknown version is covered only by rows
+    that hold for every version.
+    """
+    ranges = table("capabilities")["ranges"]
+    for owner in (engine, "*"):
+        for spec, raw in ranges.get(f"{owner}/{connector}/{name}", ()):
+            if _covers(spec, version):
+                return _cell(raw)
+    return None
+
+
+def engine_default(engine: str, version: str, connector: str | None, path: str) -> Default | None:
+    """Return the documented default of a pool's field for an engine and its connector at ``version``."""
+    ranges = table("engines")["ranges"]
+    for owner in (connector, None):
+        for spec, raw in ranges.get(f"{engine}/{owner}/{path}", ()):
+            if _covers(spec, version):
+                found = _cell(raw)
+                return Default(found.value, f"default of {engine} {version} ({', '.join(found.source)})")
+    return None
+
+
+def _covers(spec: str, version: str | None) -> bool:
+    if spec == "*":
+        return True
+    return version is not None and version_in(version, spec)

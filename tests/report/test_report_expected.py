@@ -1,0 +1,51 @@
+"""The exact output of each format for one report; run as a program, this rewrites it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sample_reports import example
+
+from hetpd_cli import __version__
+from hetpd_cli.report import FORMATS, Options, renderer
+
+EXPECTED = Path(__file__).parent / "expected"
+CASES = {
+    "full-80.txt": ("full", Options(width=80)),
+    "full-120.txt": ("full", Options(width=120)),
+    "full-none.txt": ("full", Options()),
+    "full-verbose-80.txt": ("full", Options(width=80, verbose=True)),
+    "concise.txt": ("concise", Options(width=80)),
+    "report.json": ("json", Options()),
+}
+
+
+def rendered(case: str) -> str:
+    form, options = CASES[case]
+    text = renderer(form).render(example(), options)
+    return text.replace(f'"hetpd": "{__version__}"', '"hetpd": "VERSION"')
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_output_is_as_recorded(case: str) -> None:
+    assert rendered(case) == (EXPECTED / case).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("case", ["full-80.txt", "full-verbose-80.txt"])
+def test_nothing_is_wider_than_the_terminal(case: str) -> None:
+    assert max(map(len, rendered(case).splitlines())) <= 80
+
+
+def test_every_format_is_recorded() -> None:
+    assert {form for form, _ in CASES.values()} == set(FORMATS)
+
+
+def test_unknown_format() -> None:
+    with pytest.raises(KeyError):
+        renderer("xml")
+
+
+if __name__ == "__main__":
+    for name in CASES:
+        (EXPECTED / name).write_text(rendered(name), encoding="utf-8")
