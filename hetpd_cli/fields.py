@@ -29,7 +29,7 @@ class Field(NamedTuple):
 
     ``kind`` is ``text``, ``number``, ``integer``, ``boolean`` or ``list``. ``choices`` are the canonical values of
     an enumeration. ``change`` says how a repair may change it. ``open_map`` marks the pattern of a mapping with
-    free keys (``env.*``).
+    free keys (``env.*``); ``may_be_none`` a field that has a word for having none.
     """
 
     path: str
@@ -39,6 +39,7 @@ class Field(NamedTuple):
     change: str
     description: str
     open_map: bool = False
+    may_be_none: bool = False
 
 
 @cache
@@ -119,6 +120,7 @@ def _field(part: dict[str, Any], path: str, *, open_map: bool = False) -> Field:
         change=part.get("x-change", "given"),
         description=part.get("description", ""),
         open_map=open_map,
+        may_be_none=part.get("x-none") is not None,
     )
 
 

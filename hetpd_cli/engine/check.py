@@ -89,7 +89,7 @@ def _undecided(rule: Rule, waiting: list[tuple[Scope, Verdict]], scopes: Scopes)
     for scope, verdict in waiting:
         for leaf in needs(verdict, scope):
             value = leaf.fact.value
-            reason = value.reason if isinstance(value, Unknown) else ""
+            reason = value.reason if isinstance(value, Unknown) else verdict.reason
             wanted.setdefault((leaf.name, leaf.fact.owner.name), Need(leaf.name, reason, leaf.fact.place))
     labels = dict.fromkeys(label for scope, _ in waiting for label in scopes.boundaries_of(scope))
     reason = next((verdict.reason for _, verdict in waiting if verdict.reason), "")

@@ -131,9 +131,15 @@ def _labelled(group: list[Violation]) -> tuple[LabelledPlace, ...]:
 
 
 def _subject_leaves(member: Violation) -> list[Leaf]:
-    """Return the leaves to point at: those of the requirement, else those of the condition."""
-    required = [leaf for leaf in member.leaves if leaf.of_requirement and leaf.fact.place is not None]
-    return required or [leaf for leaf in member.leaves if leaf.fact.place is not None]
+    """Return the leaves to point at, the primary one first.
+
+    These are the leaves that the rule has labels for, in the order of the labels; else those of the requirement; else
+    those of the condition.
+    """
+    written = [leaf for leaf in member.leaves if leaf.fact.place is not None]
+    order = list(member.rule.data.get("labels", {}))
+    labelled = sorted((leaf for leaf in written if leaf.name in order), key=lambda leaf: order.index(leaf.name))
+    return labelled or [leaf for leaf in written if leaf.of_requirement] or written
 
 
 def _anchors(member: Violation) -> Iterable[tuple[Place, str]]:

@@ -6,10 +6,11 @@ from itertools import combinations, product
 from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.facts.values import Unknown, Value
+from hetpd_cli.fields import field
 from hetpd_cli.versions import is_version, version_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from hetpd_cli.engine.catalogue import Rule
     from hetpd_cli.facts.space import Fact, Scope, Subject
@@ -82,12 +83,17 @@ class Member:
 
 
 class Verdict(NamedTuple):
-    """What a rule says of a scope. ``condition`` and ``requirement`` are the facts that each part read."""
+    """What a rule says of a scope.
+
+    ``condition`` and ``requirement`` are the facts that each part read. ``reason`` and ``lacking`` say why a verdict
+    that the facts would decide is left undecided: the evidence does not reach it.
+    """
 
     outcome: str
     condition: dict[str, Fact]
     requirement: dict[str, Fact]
     reason: str = ""
+    lacking: tuple[Fact, ...] = ()
 
 
 def _identity(fact: Fact) -> int | str:
@@ -101,9 +107,7 @@ def judge(rule: Rule, scope: Scope) -> Verdict:
     if verdict.outcome == UNDECIDED:
         verdict = _over_joint_choices(rule, scope, verdict)
     if verdict.outcome in {HOLDS, VIOLATED} and rule.covers is not None:
-        reason = _uncovered(rule.covers, scope)
-        if reason is not None:
-            return verdict._replace(outcome=UNDECIDED, reason=reason)
+        return _covered(verdict, rule.covers, scope)
     return verdict
 
 
@@ -142,20 +146,32 @@ def _over_joint_choices(rule: Rule, scope: Scope, verdict: Verdict) -> Verdict:
     return verdict._replace(outcome=outcomes.pop())
 
 
-def _uncovered(covers: dict[str, list[str]], scope: Scope) -> str | None:
-    """Say which engine version the rule's evidence does not reach, or None if it reaches all of the scope's."""
-    for subject in scope.subjects.values():
+def _covered(verdict: Verdict, covers: dict[str, list[str]], scope: Scope) -> Verdict:
+    """Return ``verdict`` if the rule's evidence reaches every engine version in ``scope``, else one left undecided.
+
+    The versions that it reaches are part of what the verdict stands on.
+    """
+    versions: dict[str, Fact] = {}
+    for prefix, subject in scope.subjects.items():
         if subject.kind != "pool":
             continue
         engine = subject.fact("engine.name").value
-        if not isinstance(engine, str) or engine not in covers:
+        if not isinstance(engine, str) or engine not in covers or "*" in covers[engine]:
             continue
-        version = subject.fact("engine.version").value
-        if not isinstance(version, str) or not is_version(version):
-            return f"the engine version of {subject.name} is not known"
-        if not any(version_in(version, spec) for spec in covers[engine]):
-            return f"the evidence covers {engine} {' or '.join(covers[engine])}, not {version} of {subject.name}"
-    return None
+        fact = versions[f"{prefix}.engine.version"] = subject.fact("engine.version")
+        reason = _beyond(fact.value, engine, covers[engine], subject.name)
+        if reason is not None:
+            return verdict._replace(outcome=UNDECIDED, reason=reason, lacking=(fact,))
+    return verdict._replace(condition={**verdict.condition, **versions})
+
+
+def _beyond(version: Value, engine: str, specs: list[str], pool: str) -> str | None:
+    """Say why evidence for the version ranges ``specs`` does not reach ``version``, or return None."""
+    if not isinstance(version, str) or not is_version(version):
+        return f"the engine version of {pool} is not known"
+    if any(version_in(version, spec) for spec in specs):
+        return None
+    return f"the evidence covers {engine} {' or '.join(specs)}, not {version} of {pool}"
 
 
 # -- deciding facts --------------------------------------------------------------------------------------------
@@ -171,10 +187,7 @@ class Leaf(NamedTuple):
 
 def leaves(verdict: Verdict, scope: Scope) -> list[Leaf]:
     """Return the facts at the bottom of all that was read, those of the requirement first."""
-    prefixes = {subject: prefix for prefix, subject in reversed(list(scope.subjects.items()))}
-    for collection, members in scope.collections.items():
-        for member in members:
-            prefixes.setdefault(member, f"{collection}[{member.name}]")
+    prefixes = _prefixes(scope)
     found: dict[int, Leaf] = {}
     for facts, of_requirement in ((verdict.requirement, True), (verdict.condition, False)):
         for fact in facts.values():
@@ -182,6 +195,15 @@ def leaves(verdict: Verdict, scope: Scope) -> list[Leaf]:
                 name = f"{prefixes.get(leaf.owner, leaf.owner.name)}.{leaf.path}"
                 found.setdefault(id(leaf), Leaf(name, leaf, of_requirement))
     return list(found.values())
+
+
+def _prefixes(scope: Scope) -> dict[Subject, str]:
+    """Return the name that the rule's scope gives each subject."""
+    prefixes = {subject: prefix for prefix, subject in reversed(list(scope.subjects.items()))}
+    for collection, members in scope.collections.items():
+        for member in members:
+            prefixes.setdefault(member, f"{collection}[{member.name}]")
+    return prefixes
 
 
 def deciding(rule: Rule, scope: Scope, verdict: Verdict) -> list[Leaf]:
@@ -223,5 +245,26 @@ def _smallest(keys: list[object], forced: Callable[[Iterable[object]], bool]) ->
 
 
 def needs(verdict: Verdict, scope: Scope) -> list[Leaf]:
-    """Return the unknown leaves whose values would help to settle an undecided verdict."""
-    return [leaf for leaf in leaves(verdict, scope) if leaf.fact.unknown]
+    """Return the unknown facts that somebody could state to help to settle an undecided verdict.
+
+    Where the evidence does not reach an engine version, that version is what is lacking.
+    """
+    prefixes = _prefixes(scope)
+    read = verdict.lacking or (*verdict.requirement.values(), *verdict.condition.values())
+    found: dict[int, Leaf] = {}
+    for fact in read:
+        for unknown in _statable(fact):
+            name = f"{prefixes.get(unknown.owner, unknown.owner.name)}.{unknown.path}"
+            found.setdefault(id(unknown), Leaf(name, unknown, True))
+    return list(found.values())
+
+
+def _statable(fact: Fact) -> Iterator[Fact]:
+    """Yield the unknown facts behind ``fact`` that are fields of a deployment, the nearest ones only."""
+    if not fact.unknown:
+        return
+    if not fact.inputs or field(fact.owner.kind, fact.path) is not None:
+        yield fact
+        return
+    for behind in fact.inputs:
+        yield from _statable(behind)

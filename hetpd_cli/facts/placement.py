@@ -93,18 +93,31 @@ def ranks(
     return product
 
 
-@derived("pool", "parallelism.attention_tp", unit="rank", result="integer")
+@derived(
+    "pool",
+    "parallelism.attention_tp",
+    unit="rank",
+    result="integer",
+    lenient=("parallelism.dp", "parallelism.cp", "parallelism.dp_attention"),
+)
 def attention_tp(
     engine__name: str,
     parallelism__tp: int,
-    parallelism__dp: int,
-    parallelism__cp: int,
-    parallelism__dp_attention: bool,
-) -> int:
-    """Ranks that share the heads of one sequence: TP, in SGLang divided by DP (with DP attention) and by CP."""
+    parallelism__dp: Value,
+    parallelism__cp: Value,
+    parallelism__dp_attention: Value,
+) -> Value:
+    """Ranks that share the heads of one sequence: TP, in SGLang divided by DP (with DP attention) and by CP.
+
+    Source: sglang 0.5.14 layers/dp_attention.py, compute_dp_attention_world_info.
+    """
     if engine__name != "sglang":
         return parallelism__tp
-    shared = parallelism__dp if parallelism__dp_attention else 1
+    shared = 1 if parallelism__dp_attention is False else parallelism__dp
+    if isinstance(parallelism__dp_attention, Unknown) and parallelism__dp != 1:
+        return Unknown("not known without parallelism.dp_attention")
+    if not isinstance(shared, int) or not isinstance(parallelism__cp, int):
+        return Unknown("not known without parallelism.dp and parallelism.cp")
     return max(1, parallelism__tp // (shared * parallelism__cp))
 
 

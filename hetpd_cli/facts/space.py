@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     Removed = Mapping["Subject", frozenset[str]]
     from hetpd_cli.facts.registry import Derivation
+    from hetpd_cli.facts.values import Nothing
+    from hetpd_cli.fields import Field
     from hetpd_cli.places import Place
 
 MAX_JOINT_CHOICES = 64
@@ -117,9 +119,7 @@ class Subject:
     def _absent(self, path: str, stated: Stated | None) -> Fact:
         """Return the fact at a path where nothing decodable is stated: the engine's default or unknown."""
         known = field(self.kind, path)
-        choices: tuple[Known, ...] | None = known.choices if known else None
-        if known is not None and known.kind == "boolean":
-            choices = (True, False)
+        choices = _choices(known)
         fact = Fact(self, path, Unknown(f"{self.name} does not state {path}", choices), UNKNOWN)
         fact.unit = known.unit if known else None
         if stated is not None:
@@ -130,7 +130,7 @@ class Subject:
             self._default(fact, choices)
         return fact
 
-    def _default(self, fact: Fact, choices: tuple[Known, ...] | None) -> None:
+    def _default(self, fact: Fact, choices: tuple[Known | Nothing, ...] | None) -> None:
         """Give ``fact`` the engine's default, or else the identity that everything behind the default has."""
         default = registry.default(self, fact.path)
         if default is not None:
@@ -152,6 +152,17 @@ class Subject:
         return fact
 
 
+def _choices(known: Field | None) -> tuple[Known | Nothing, ...] | None:
+    """Return every value that a field can have, or None where there is no such list."""
+    if known is None:
+        return None
+    if known.kind == "boolean":
+        return (True, False)
+    if known.choices is None or not known.may_be_none:
+        return known.choices
+    return (*known.choices, NONE)
+
+
 def _left_to_engine(value: Value) -> bool:
     return isinstance(value, Unknown) and value.identity == "auto"
 
@@ -170,11 +181,11 @@ def derive(derivation: Derivation, inputs: tuple[Fact, ...]) -> Value:
     if not blocked:
         found: Value = derivation.function(*values)
         return found
-    choices: list[tuple[Known, ...]] = []
+    choices: list[tuple[Known | Nothing, ...]] = []
     for index in blocked:
         unknown = values[index]
         candidates = unknown.candidates if isinstance(unknown, Unknown) else None
-        if candidates is None:
+        if candidates is None or NONE in candidates:
             return _propagated(derivation, inputs, blocked)
         choices.append(candidates)
     count = 1
@@ -186,7 +197,7 @@ def derive(derivation: Derivation, inputs: tuple[Fact, ...]) -> Value:
 
 
 def _over_choices(
-    derivation: Derivation, inputs: tuple[Fact, ...], blocked: list[int], choices: list[tuple[Known, ...]]
+    derivation: Derivation, inputs: tuple[Fact, ...], blocked: list[int], choices: list[tuple[Known | Nothing, ...]]
 ) -> Value:
     values = [fact.value for fact in inputs]
     results: list[Value] = []

@@ -17,7 +17,7 @@ UNKNOWN: Final = "unknown"
 ORIGINS: Final = (STATED, ASSUMED, DEFAULT, LOOKED_UP, DERIVED, UNKNOWN)
 
 
-class _Nothing:
+class Nothing:
     """Type of :data:`NONE`."""
 
     __slots__ = ()
@@ -26,7 +26,7 @@ class _Nothing:
         return "none"
 
 
-NONE: Final = _Nothing()
+NONE: Final = Nothing()
 """Known to have none: the scales of a bf16 KV."""
 
 
@@ -42,7 +42,7 @@ class Unknown:
     def __init__(
         self,
         reason: str,
-        candidates: tuple[Known, ...] | None = None,
+        candidates: tuple[Known | Nothing, ...] | None = None,
         identity: str | None = None,
     ) -> None:
         self.reason = reason
@@ -53,7 +53,7 @@ class Unknown:
         return f"Unknown({self.reason!r}, {self.candidates!r}, {self.identity!r})"
 
 
-Value = Known | _Nothing | Unknown
+Value = Known | Nothing | Unknown
 Truth = bool | Unknown
 
 UNDECIDED: Final = Unknown("not decided")

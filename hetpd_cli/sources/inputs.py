@@ -61,14 +61,19 @@ def _walk(directory: str) -> Iterator[str]:
 
 
 def read(path: str, limits: Limits) -> Reading:
-    """Return what the file ``path`` declares; nothing is raised.
-
-    A file that no reader claims is not parsed: whether it is good YAML is not our business.
-    """
+    """Return what the file ``path`` declares; nothing is raised."""
     source = read_source(path, limits)
     if isinstance(source, Problem):
         shown = source.places[0].place.path
         return Reading(shown, None, "unreadable", source.message, problems=(source,))
+    return read_text(source, limits)
+
+
+def read_text(source: SourceText, limits: Limits) -> Reading:
+    """Return what ``source`` declares; nothing is raised.
+
+    A text that no reader claims is not parsed: whether it is good YAML is not our business.
+    """
     for reader in READERS:
         if reader.claims(source):
             reading = _parsed(reader, source, limits)
