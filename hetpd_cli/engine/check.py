@@ -123,7 +123,7 @@ def check(readings: Sequence[Reading], rules: Sequence[Rule]) -> Report:
         undecided=tuple(undecided),
         matrix=_matrix(outcomes, findings),
         tally=Tally(counts[HOLDS], counts[VIOLATED], counts[UNDECIDED], counts[NOT_APPLICABLE]),
-        rules=len(rules),
+        rules=sum(rule.over != INPUT for rule in rules),
         settling=_settling(undecided),
         texts={text.path: text.text for reading in readings for text in reading.texts},
     )

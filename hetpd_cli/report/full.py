@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Report,
         Undecided,
     )
+    from hetpd_cli.places import Place
     from hetpd_cli.report import Options
 
 CELL_NAMES = {
@@ -134,8 +135,10 @@ def _notes(finding: Finding, pen: _Pen) -> Iterator[tuple[str, str]]:
         yield "why", prose(finding.why)
     if finding.fix:
         yield "fix", prose(finding.fix)
-    for fact in filter(_tells, finding.facts):
-        yield "because", fact_text(fact)
+    shown = {spot.place for spot in finding.places}
+    told = (fact_text(fact) for fact in finding.facts if pen.options.verbose or _tells(fact, shown))
+    for text in dict.fromkeys(told):
+        yield "because", text
     yield _impact(finding)
     if len(finding.boundaries) > 1 or (finding.boundaries and pen.options.verbose):
         yield "boundaries", _boundaries(finding, pen)
@@ -145,9 +148,11 @@ def _notes(finding: Finding, pen: _Pen) -> Iterator[tuple[str, str]]:
         yield "evidence", _evidence_in_short(finding.evidence)
 
 
-def _tells(fact: FactView) -> bool:
-    """Tell whether a deciding fact is not plain from the frames: not written there, or written otherwise."""
-    return fact.place is None or fact.origin in _SHOWN_ORIGINS or fact.written is not None
+def _tells(fact: FactView, shown: set[Place]) -> bool:
+    """Tell whether a deciding fact is not plain from the frames: nobody wrote it, or it was written otherwise."""
+    if fact.origin in _SHOWN_ORIGINS or fact.place is None:
+        return True
+    return fact.written is not None and fact.place in shown
 
 
 def _impact(finding: Finding) -> tuple[str, str]:
