@@ -70,14 +70,23 @@ def _top(
 def check(  # noqa: PLR0913, PLR0917 (the options of a command)
     paths: Annotated[
         list[str] | None,
-        typer.Argument(help="Files, directories, or - for standard input. Default: the current directory."),
+        typer.Argument(
+            metavar="[PATH]...", help="Files, directories, or - for standard input. Default: the current directory."
+        ),
     ] = None,
     output: Annotated[Format, typer.Option("--format", "-f", help="How to print.")] = Format.full,
     select: Annotated[
         list[str] | None,
-        typer.Option("--select", "-s", help="Only these rules: codes, names or beginnings of codes, with commas."),
+        typer.Option(
+            "--select",
+            "-s",
+            metavar="RULES",
+            help="Only these rules: codes, names or beginnings of codes, with commas.",
+        ),
     ] = None,
-    ignore: Annotated[list[str] | None, typer.Option("--ignore", "-i", help="All rules but these.")] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option("--ignore", "-i", metavar="RULES", help="All rules but these.")
+    ] = None,
     fail_on: Annotated[Level, typer.Option("--fail-on", help="Mildest severity that exits with 1.")] = Level.error,
     fail_on_undecided: Annotated[
         list[str] | None,
