@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 INTERNAL_ERROR = 4
@@ -15,6 +16,8 @@ def main() -> None:
 
         sys.stdout.write(f"hetpd {__version__}\n")
         sys.exit(0)
+    # A run is short and keeps most of what it makes: frequent collections only cost time.
+    gc.set_threshold(50_000)
     try:
         from hetpd_cli.cli.app import run
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +71,8 @@ def compiled(name: str, sources: Callable[[], Iterable[Path]], build: Callable[[
 
 def store(path: Path, document: Any) -> None:
     """Write ``document`` to ``path`` in one step; a folder that cannot be written to is no error."""
+    import tempfile
+
     try:
         path.parent.mkdir(exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)

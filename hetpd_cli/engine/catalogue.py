@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 INPUT = "input"
-PARSER = Path(__file__).parent / "parse.py"
+COMPILER = (Path(__file__), Path(__file__).parent / "parse.py")
 PLACEHOLDER = re.compile(r"\{([a-z_]+(?:\.[A-Za-z0-9_.]+)?)\}")
 """A name in a message: a fact, or the prefix of a pool for its name."""
 
@@ -32,6 +32,8 @@ class Rule:
         self.over: str = compiled_rule["over"]
         self.cell: str | None = compiled_rule.get("cell")
         self.covers: dict[str, list[str]] | None = compiled_rule.get("covers")
+        self.reads: list[str] = compiled_rule.get("reads", [])
+        """The facts that the rule reads, each once, in order: the edges of the constraint graph."""
 
     @cached_property
     def when(self) -> Callable[[Any], Any]:
@@ -47,10 +49,6 @@ class Rule:
     def evidence(self) -> tuple[Evidence, ...]:
         """Why the rule is right."""
         return tuple(Evidence(row["kind"], row["at"], row["says"], row.get("of")) for row in self.data["evidence"])
-
-    def reads(self) -> tuple[str, ...]:
-        """Return the facts that the rule reads, each once, in order: the edges of the constraint graph."""
-        return tuple(dict.fromkeys((*reads(self.data["when"]), *reads(self.data["require"]))))
 
 
 def rule_files(folder: Path) -> list[Path]:
@@ -73,6 +71,7 @@ def compile_rule(raw: dict[str, Any]) -> dict[str, Any]:
     context = Context(raw["over"], parameters)
     rule["when"] = parse_expression(str(raw.get("when", "true")).replace("\n", " "), context)
     rule["require"] = parse_expression(str(raw["require"]).replace("\n", " "), context)
+    rule["reads"] = list(dict.fromkeys((*reads(rule["when"]), *reads(rule["require"]))))
     for text in (raw["message"], raw["fix"], *raw.get("labels", {}).values()):
         for name in PLACEHOLDER.findall(text):
             if "." in name:
@@ -113,7 +112,7 @@ def compile_builtin() -> list[dict[str, Any]]:
     folder = rules_dir()
     found: list[dict[str, Any]] = compiled(
         "catalogue",
-        lambda: [*rule_files(folder), schema_path("deployment"), PARSER],
+        lambda: [*rule_files(folder), schema_path("deployment"), *COMPILER],
         lambda: compile_catalogue(folder),
     )
     return found

@@ -64,7 +64,7 @@ def _judge_rule(rule: Rule, scopes: Sequence[Scope], all_scopes: Scopes, judged:
     outcomes = set()
     waiting: list[tuple[Scope, Verdict]] = []
     known: dict[tuple[int, ...], Verdict] = {}
-    reads = rule.reads() if len(scopes) > 1 and rule.over in {"boundary", "pair"} else ()
+    reads = rule.reads if len(scopes) > 1 and rule.over in {"boundary", "pair"} else ()
     for scope in scopes:
         key = tuple(id(scope.fact(name)) for name in reads)
         verdict = known.get(key) if reads else None

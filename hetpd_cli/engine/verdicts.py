@@ -22,7 +22,7 @@ NOT_APPLICABLE = "not applicable"
 
 MAX_JOINT_CHOICES = 64
 _EXACT_LEAVES = 10
-"""Up to so many leaves the smallest deciding set is found exactly; beyond, one from which nothing can be left out."""
+"""Up to so many exchangeable leaves the smallest deciding set is found exactly; beyond, one that cannot be thinned."""
 
 
 class Environment:
@@ -231,16 +231,24 @@ def deciding(rule: Rule, scope: Scope, verdict: Verdict) -> list[Leaf]:
 
 
 def _smallest(keys: list[object], forced: Callable[[Iterable[object]], bool]) -> set[object]:
+    """Return the smallest subset of ``keys`` that is still forced.
+
+    Knowing more never undoes a verdict, so a key without which nothing is forced belongs to every such subset.
+    """
+    needed = [key for key in keys if not forced(other for other in keys if other != key)]
+    if forced(needed):
+        return set(needed)
+    optional = [key for key in keys if key not in needed]
+    if len(optional) <= _EXACT_LEAVES:
+        for size in range(1, len(optional)):
+            for subset in combinations(optional, size):
+                if forced([*needed, *subset]):
+                    return {*needed, *subset}
     kept = list(keys)
-    for key in reversed(keys):
+    for key in reversed(optional):
         rest = [other for other in kept if other != key]
         if forced(rest):
             kept = rest
-    if len(keys) <= _EXACT_LEAVES:
-        for size in range(len(kept)):
-            for subset in combinations(keys, size):
-                if forced(subset):
-                    return set(subset)
     return set(kept)
 
 
