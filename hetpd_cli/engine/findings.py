@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hetpd_cli.engine.catalogue import PLACEHOLDER, Rule, input_rules
 from hetpd_cli.engine.verdicts import Leaf, Verdict, deciding
-from hetpd_cli.facts.values import DEFAULT, NONE, Unknown
+from hetpd_cli.facts.values import DEFAULT, NONE, Nothing, Unknown
 from hetpd_cli.findings import Evidence, FactView, Finding, LabelledPlace
+from hetpd_cli.wording import number_text, unit_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from hetpd_cli.places import Place
     from hetpd_cli.sources.problems import Problem
 
-_COUNTED = frozenset({None, "1", "port"})
-_PLURALS = {"device": "devices", "rank": "ranks", "token": "tokens", "head": "heads", "worker": "workers"}
 LABEL_WORDS = 6
 
 
@@ -75,23 +74,15 @@ def shown(fact: Fact) -> str:
     value = fact.value
     if isinstance(value, Unknown):
         return "unknown"
-    if value is NONE:
+    if isinstance(value, Nothing):
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
         return ", ".join(str(item) for item in value) or "none"
-    if isinstance(value, str) or fact.unit in _COUNTED:
-        return _number(value)
-    return f"{_number(value)} {_unit(fact.unit or '', value)}"
-
-
-def _unit(unit: str, value: object) -> str:
-    return unit if value == 1 else _PLURALS.get(unit, unit)
-
-
-def _number(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    if isinstance(value, str):
+        return value
+    return number_text(value) + unit_text(value, fact.unit)
 
 
 def _filled(text: str, group: list[Violation]) -> str:
@@ -108,7 +99,7 @@ def _filled(text: str, group: list[Violation]) -> str:
 
 def _of_group(name: str, group: list[Violation]) -> str:
     if name.startswith("param."):
-        return _number(group[0].rule.data["parameters"][name.removeprefix("param.")]["value"])
+        return number_text(group[0].rule.data["parameters"][name.removeprefix("param.")]["value"])
     try:
         return shown(group[0].scope.fact(name))
     except KeyError:

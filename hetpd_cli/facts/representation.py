@@ -86,17 +86,17 @@ def _ability(path: str, name: str, description: str, *, any_side: bool = False) 
         cells = _both_sides(name, values)
         decisive = next((entry for entry in cells if entry is not None and entry.value is any_side), None)
         if decisive is not None:
-            return Found(any_side, _note(decisive, name))
+            return Found(any_side, _note(decisive))
         prefill, decode = cells
         if prefill is None or decode is None:
             return Unknown(_missing(name, values, prefill is None))
-        return Found(not any_side, _note(prefill, name))
+        return Found(not any_side, _note(prefill))
 
     add(Derivation("handoff", path, None, SIDES, frozenset(SIDES), look_up, description, "boolean"))
 
 
-def _note(entry: Cell, name: str) -> str:
-    return f"capability table, {name} ({', '.join(entry.source)}; {entry.confidence})"
+def _note(entry: Cell) -> str:
+    return f"capability table: {', '.join(entry.source)} ({entry.confidence})"
 
 
 def _missing(name: str, values: tuple[Value, ...], of_prefill: bool) -> str:
@@ -149,7 +149,7 @@ def _carries(*values: Value) -> Value | Found:
         return Unknown(_missing("carries", values, prefill is None))
     if prefill.value != decode.value:
         return Unknown("the two connectors carry different things")
-    return Found(prefill.value, _note(prefill, "carries"))
+    return Found(prefill.value, _note(prefill))
 
 
 add(
@@ -177,12 +177,12 @@ def _conversion(aspect: str) -> None:
         cells = _both_sides(f"converts_{aspect}", values)
         refusing = next((entry for entry in cells if entry is not None and entry.value is False), None)
         if refusing is not None:
-            return Found(False, _note(refusing, f"converts_{aspect}"))
+            return Found(False, _note(refusing))
         prefill, decode = cells
         if prefill is None or decode is None:
             return Unknown(_missing(f"converts_{aspect}", values, prefill is None))
         if prefill.value is True and decode.value is True:
-            return Found(True, _note(prefill, f"converts_{aspect}"))
+            return Found(True, _note(prefill))
         return Unknown(f"whether the connectors convert {aspect} depends on their settings")
 
     inputs = ("conversion.of", *SIDES)

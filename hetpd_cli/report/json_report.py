@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 from hetpd_cli import __version__
 from hetpd_cli.findings import CELLS
 from hetpd_cli.report.words import (
-    isfinite_number,
-    number_text,
     ordered,
     path_text,
     severities,
     statuses,
     suppressed,
 )
+from hetpd_cli.wording import isfinite_number, number_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import TYPE_CHECKING
 
 from hetpd_cli.findings import SEVERITIES, STATUSES
 from hetpd_cli.report.style import inert
+from hetpd_cli.wording import isfinite_number, number_text, unit_text
 
 if TYPE_CHECKING:
     from hetpd_cli.findings import FactView, Finding, InputReport, Report, Scalar
     from hetpd_cli.places import Place
     from hetpd_cli.report import Options
 
-_COUNTED = {"block", "device", "head", "layer", "request", "token", "worker"}
-_UNITLESS = {None, "", "1", "port"}
 _BYTES = {"B", "byte", "bytes"}
-_LONGEST_INTEGER_BITS = 1024  # longer ones are no quantity, and str() refuses them beyond 4300 digits
 
 
 def plural(count: int, noun: str) -> str:
@@ -65,36 +62,16 @@ def listed(finding: Finding) -> list[Place]:
 def value_text(value: Scalar | list[Scalar], unit: str | None = None) -> str:
     """Return a value with its unit as people write it: ``30 s``, ``16 tokens``, ``32 GiB``, ``none``."""
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(value_text(item) for item in value)}]" + _unit_text(0, unit)
+        return f"[{', '.join(value_text(item) for item in value)}]" + inert(unit_text(0, unit))
     if value is None:
         return "none"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return inert(value) + _unit_text(0, unit) if value else '""'
+        return inert(value) + inert(unit_text(0, unit)) if value else '""'
     if unit in _BYTES and isfinite_number(value) and abs(value) >= 1024:
         return _bytes_text(value)
-    return number_text(value) + _unit_text(value, unit)
-
-
-def isfinite_number(value: float) -> bool:
-    """Tell whether a number is finite and short enough to be written out."""
-    if isinstance(value, int):
-        return value.bit_length() <= _LONGEST_INTEGER_BITS
-    return isfinite(value)
-
-
-def number_text(value: float) -> str:
-    """Return a number in at most six significant digits, an integer in full unless it is absurd."""
-    if not isinstance(value, int):
-        return f"{value:.6g}"
-    return str(value) if isfinite_number(value) else f"about 2^{value.bit_length() - 1}"
-
-
-def _unit_text(value: float, unit: str | None) -> str:
-    if unit is None or unit in _UNITLESS:
-        return ""
-    return f" {inert(unit)}s" if unit in _COUNTED and value != 1 else f" {inert(unit)}"
+    return number_text(value) + inert(unit_text(value, unit))
 
 
 def _bytes_text(value: float) -> str:

@@ -175,7 +175,7 @@ WRITTEN = place(DEPLOYMENT, "fp16")
         (FactView("a.b", 30, "s", "default", note="default of vllm"), "a.b is 30 s (default of vllm)"),
         (FactView("a.b", 1, "token", "assumed"), "a.b is 1 token (assumed)"),
         (FactView("a.b", "x", None, "looked up", note="models.yaml"), "a.b is x (looked up: models.yaml)"),
-        (FactView("a.b", True, None, "derived", WRITTEN), "a.b is true (derived)"),
+        (FactView("a.b", 8, "rank", "derived", WRITTEN), "a.b is 8 ranks (derived)"),
         (FactView("a.b", "fp8_e4m3", None, "stated", WRITTEN, "fp8"), "a.b is fp8_e4m3 (written fp8)"),
         (FactView("a.b", None, None, "stated"), "a.b is none"),
     ],
