@@ -55,7 +55,11 @@ class Evidence(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """A violated rule at its places."""
+    """A violated rule at its places.
+
+    ``identity`` tells it from other findings of its code: deciding facts with their values, or what is wrong with
+    the input.
+    """
 
     code: str
     name: str
@@ -72,8 +76,16 @@ class Finding(NamedTuple):
     boundaries: tuple[str, ...] = ()
     facts: tuple[FactView, ...] = ()
     evidence: tuple[Evidence, ...] = ()
-    fingerprint: str = ""
+    identity: tuple[str, ...] = ()
     suppressed: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """A short name of this finding that survives moved lines: a digest of code and ``identity``."""
+        from hashlib import sha256
+
+        text = "\n".join([self.code, *self.identity])
+        return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     @property
     def primary(self) -> Place:

@@ -185,7 +185,7 @@ def finding(group: list[Violation]) -> Finding:
         boundaries=tuple(dict.fromkeys(label for member in group for label in member.boundaries)),
         facts=views,
         evidence=rule.evidence,
-        fingerprint=_fingerprint(rule.code, [(view.name, repr(view.value)) for view in views]),
+        identity=tuple(sorted(f"{view.name}={view.value!r}" for view in views)),
     )
 
 
@@ -220,13 +220,6 @@ def view(name: str, fact: Fact) -> FactView:
     return FactView(name, value, fact.unit, fact.origin, fact.place, fact.written, fact.note)
 
 
-def _fingerprint(code: str, parts: Iterable[tuple[str, str]]) -> str:
-    from hashlib import sha256
-
-    text = "\n".join([code, *(f"{name}={value}" for name, value in sorted(parts))])
-    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
 def input_finding(problem: Problem) -> Finding:
     """Return the finding of a fault of an input."""
     rule = input_rules()[problem.rule]
@@ -244,5 +237,5 @@ def input_finding(problem: Problem) -> Finding:
         impact=data.get("impact"),
         confidence=data["confidence"],
         evidence=evidence,
-        fingerprint=_fingerprint(rule.code, [(path, problem.message)]),
+        identity=(path, problem.message),
     )

@@ -105,19 +105,20 @@ def plain(value: Any) -> Value:
     return found
 
 
-BEHIND_DEFAULTS = ("engine.name", "engine.version", "accelerator", "model.id", "connector.name")
-"""Facts that an engine default may depend on, whatever the field."""
+BEHIND_DEFAULTS = ("engine.name", "engine.version", "connector.name")
+"""Facts by which the documented default of a field is looked up."""
+
+BEHIND_IDENTITIES = (*BEHIND_DEFAULTS, "accelerator", "model.id")
+"""Facts that a default may depend on, known or not."""
 
 
 def default(subject: Subject, path: str) -> Default | None:
     """Return the documented default of ``path`` for the subject's engine, connector and version."""
-    if subject.kind != "pool" or path in BEHIND_DEFAULTS:
+    if subject.kind != "pool" or path in BEHIND_IDENTITIES:
         return None
     from hetpd_cli.tables import engine_default
 
-    engine, version, connector = (
-        subject.fact(name).value for name in ("engine.name", "engine.version", "connector.name")
-    )
+    engine, version, connector = (subject.fact(name).value for name in BEHIND_DEFAULTS)
     if not isinstance(engine, str) or not isinstance(version, str):
         return None
     return engine_default(engine, version, connector if isinstance(connector, str) else None, path)
@@ -128,10 +129,10 @@ def default_identity(subject: Subject, path: str) -> str | None:
 
     None unless engine, version, device, model and connector are all known, or unknown with an identity.
     """
-    if subject.kind != "pool" or path in BEHIND_DEFAULTS:
+    if subject.kind != "pool" or path in BEHIND_IDENTITIES:
         return None
     parts = [f"default of {path}"]
-    for name in BEHIND_DEFAULTS:
+    for name in BEHIND_IDENTITIES:
         value = subject.fact(name).value
         if not isinstance(value, Unknown):
             parts.append(f"{name}={value!r}")

@@ -30,10 +30,11 @@ MAX_JOINT_CHOICES = 64
 class Fact:
     """A named value with unit, origin and place.
 
-    ``owner`` is the name of the pool or section it belongs to. ``inputs`` are the facts it was derived from.
+    ``owner`` is the subject it belongs to. ``inputs`` are the facts it was derived from, ``behind`` those that a
+    default rests on.
     """
 
-    __slots__ = ("anchor", "inputs", "note", "origin", "owner", "path", "place", "unit", "value", "written")
+    __slots__ = ("_support", "behind", "inputs", "note", "origin", "owner", "path", "place", "unit", "value", "written")
 
     def __init__(self, owner: Subject, path: str, value: Value, origin: str) -> None:
         self.owner = owner
@@ -45,6 +46,8 @@ class Fact:
         self.written: str | None = None
         self.note: str | None = None
         self.inputs: tuple[Fact, ...] = ()
+        self.behind: tuple[Fact, ...] = ()
+        self._support: frozenset[Fact] | None = None
 
     @property
     def unknown(self) -> bool:
@@ -52,7 +55,7 @@ class Fact:
         return isinstance(self.value, Unknown)
 
     def leaves(self) -> Iterator[Fact]:
-        """Yield the facts at the bottom of this one: stated, defaulted or unknown, each once."""
+        """Yield the facts at the bottom of this one, each once: stated, unknown, or a default and what it rests on."""
         seen: set[int] = set()
         stack = [self]
         while stack:
@@ -64,12 +67,22 @@ class Fact:
                 stack.extend(reversed(fact.inputs))
             else:
                 yield fact
+                stack.extend(reversed(fact.behind))
+
+    def support(self) -> frozenset[Fact]:
+        """Return this fact and every fact that stands behind it."""
+        if self._support is None:
+            self._support = frozenset({self}.union(*(fact.support() for fact in (*self.inputs, *self.behind))))
+        return self._support
 
 
 class Subject:
-    """Something that has facts, each worked out once, when asked for."""
+    """Something that has facts, each worked out once, when asked for.
 
-    __slots__ = ("_facts", "_lookup", "kind", "name", "place", "section")
+    A subject that was rebuilt with some facts unknown takes the others over from the one it was rebuilt from.
+    """
+
+    __slots__ = ("_base", "_facts", "_gone", "_lookup", "kind", "name", "place", "section")
 
     def __init__(self, kind: str, name: str, section: Section, place: Place | None) -> None:
         self.kind = kind
@@ -78,22 +91,38 @@ class Subject:
         self.place = place
         self._facts: dict[str, Fact] = {}
         self._lookup: Callable[[str], Fact] = self.fact
+        self._base: Subject | None = None
+        self._gone: frozenset[Fact] = frozenset()
 
-    def rebuilt(self, gone: Removed, done: dict[Subject, Subject]) -> Subject:
-        """Return this subject with some leaves unknown; ``done`` maps the subjects rebuilt so far."""
+    def rebuilt(self, gone: Removed, lost: frozenset[Fact], done: dict[Subject, Subject]) -> Subject:
+        """Return this subject with some leaves unknown.
+
+        ``lost`` holds the facts of these leaves, ``done`` maps the subjects rebuilt so far.
+        """
         if self not in done:
-            done[self] = self._without(gone.get(self, frozenset()), gone, done)
+            copy = done[self] = self._without(gone.get(self, frozenset()), gone, lost, done)
+            if copy is not self:
+                copy._base, copy._gone = self, lost
         return done[self]
 
-    def _without(self, paths: frozenset[str], gone: Removed, done: dict[Subject, Subject]) -> Subject:
+    def _without(
+        self, paths: frozenset[str], gone: Removed, lost: frozenset[Fact], done: dict[Subject, Subject]
+    ) -> Subject:
         return Subject(self.kind, self.name, self.section.without(paths), self.place) if paths else self
 
     def fact(self, path: str) -> Fact:
         """Return the fact at ``path``, unknown if nothing says what it is."""
         found = self._facts.get(path)
         if found is None:
-            found = self._facts[path] = self._resolve(path)
+            found = self._facts[path] = self._untouched(path) or self._resolve(path)
         return found
+
+    def _untouched(self, path: str) -> Fact | None:
+        """Return the fact of the subject that this one was rebuilt from, if nothing behind it is gone."""
+        if self._base is None:
+            return None
+        fact = self._base.fact(path)
+        return fact if self._gone.isdisjoint(fact.support()) else None
 
     def _resolve(self, path: str) -> Fact:
         stated = self.section.stated.get(path)
@@ -135,8 +164,10 @@ class Subject:
         default = registry.default(self, fact.path)
         if default is not None:
             fact.value, fact.origin, fact.note = default.value, DEFAULT, default.note
+            fact.behind = tuple(self.fact(name) for name in registry.BEHIND_DEFAULTS)
             return
         identity = registry.default_identity(self, fact.path)
+        fact.behind = tuple(self.fact(name) for name in registry.BEHIND_IDENTITIES) if identity else ()
         fact.value = Unknown(f"{fact.path} is left to the engine", choices, identity)
 
     def _derived(self, path: str, derivation: Derivation) -> Fact:
@@ -255,9 +286,11 @@ class Scope:
     def without(self, gone: Removed) -> Scope:
         """Return this scope with some leaves of some subjects unknown."""
         done: dict[Subject, Subject] = {}
-        subjects = {prefix: subject.rebuilt(gone, done) for prefix, subject in self.subjects.items()}
+        lost = frozenset(subject.fact(path) for subject, paths in gone.items() for path in paths)
+        subjects = {prefix: subject.rebuilt(gone, lost, done) for prefix, subject in self.subjects.items()}
         collections = {
-            name: tuple(member.rebuilt(gone, done) for member in members) for name, members in self.collections.items()
+            name: tuple(member.rebuilt(gone, lost, done) for member in members)
+            for name, members in self.collections.items()
         }
         return Scope(self.label, subjects, collections)
 
@@ -288,8 +321,10 @@ class HandoffSubject(Subject):
 
         self._lookup = lookup
 
-    def _without(self, paths: frozenset[str], gone: Removed, done: dict[Subject, Subject]) -> Subject:
-        around = {prefix: subject.rebuilt(gone, done) for prefix, subject in self.surroundings.items()}
+    def _without(
+        self, paths: frozenset[str], gone: Removed, lost: frozenset[Fact], done: dict[Subject, Subject]
+    ) -> Subject:
+        around = {prefix: subject.rebuilt(gone, lost, done) for prefix, subject in self.surroundings.items()}
         return HandoffSubject(self.name, self.section.without(paths), self.place, around)
 
 
@@ -302,7 +337,9 @@ class PoolSubject(Subject):
         super().__init__("pool", name, section, place)
         self.shares_model = shares_model
 
-    def _without(self, paths: frozenset[str], gone: Removed, done: dict[Subject, Subject]) -> Subject:
+    def _without(
+        self, paths: frozenset[str], gone: Removed, lost: frozenset[Fact], done: dict[Subject, Subject]
+    ) -> Subject:
         if not paths:
             return self
         return PoolSubject(self.name, self.section.without(paths), self.place, shares_model=self.shares_model)

@@ -48,7 +48,10 @@ def _input(item: InputReport, options: Options) -> dict[str, Any]:
 
 
 def _finding(finding: Finding, options: Options) -> dict[str, Any]:
-    return finding._asdict() | {
+    fields = finding._asdict()
+    del fields["identity"]
+    return fields | {
+        "fingerprint": finding.fingerprint,
         "places": [_labelled(spot, options) for spot in finding.places],
         "facts": [_fact(fact, options) for fact in finding.facts],
         "evidence": [item._asdict() for item in finding.evidence],

@@ -9,7 +9,6 @@ from hetpd_cli.deployment import CLOSED, DECODE, OPEN, PREFILL, Deployment, Hand
 from hetpd_cli.fields import resolve, schema
 from hetpd_cli.findings import LabelledPlace
 from hetpd_cli.nearest import nearest
-from hetpd_cli.sources.model_config import read_model_config
 from hetpd_cli.sources.problems import Problem
 from hetpd_cli.sources.reader import Reading
 from hetpd_cli.sources.shape import Decoder
@@ -113,6 +112,8 @@ class _Document:
         config = node.get("config") if node is not None and node.kind == "mapping" else None
         if config is None or config.kind != "scalar":
             return model
+        from hetpd_cli.sources.model_config import read_model_config
+
         found = read_model_config(config, self.source.path, self.limits)
         self.problems.extend(found.problems)
         self.texts += found.texts

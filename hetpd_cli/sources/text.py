@@ -170,7 +170,9 @@ def _decode(shown: str, data: bytes) -> SourceText | Problem:
             fix = f"save it as UTF-8, for example with `iconv -f {encoding} -t UTF-8`"
             message = f"{shown} is {encoding}, not UTF-8"
             return _whole(shown, "not-utf-8", message, f"{encoding} byte-order mark", fix)
-    data = data.removeprefix(_BOM)
+    # Parsers skip a mark without counting it, so that places behind it would be off.
+    while data.startswith(_BOM):
+        data = data.removeprefix(_BOM)
     try:
         return SourceText(shown, data.decode())
     except UnicodeDecodeError as error:

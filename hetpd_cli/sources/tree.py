@@ -28,7 +28,6 @@ from yaml.events import (
 from hetpd_cli.findings import LabelledPlace
 from hetpd_cli.sources.problems import Problem
 from hetpd_cli.sources.scalars import disagreement, resolve, spellings
-from hetpd_cli.sources.syntax import RENDER, syntax_problem, too_deep
 from hetpd_cli.sources.text import Positions
 
 if TYPE_CHECKING:
@@ -251,6 +250,8 @@ class _Builder:
         except _RefusedError as refused:
             self.problems.append(refused.problem)
         except (yaml.YAMLError, ValueError) as error:
+            from hetpd_cli.sources.syntax import syntax_problem
+
             flow = next((frame.start for frame in reversed(self.frames) if frame.flow), None)
             self.problems.append(syntax_problem(self.positions, error, flow))
 
@@ -447,6 +448,8 @@ class _Builder:
 
     def _check_depth(self, depth: int, offset: int) -> None:
         if depth > self.limits.max_depth:
+            from hetpd_cli.sources.syntax import too_deep
+
             raise _RefusedError(too_deep(self.positions.spot(offset), self.limits.max_depth))
 
     def _refuse(self, rule: str, message: str, offset: int, label: str) -> None:
@@ -484,6 +487,8 @@ class _Builder:
     def _complex_key(self, key: Node) -> None:
         text, place = self.positions.text, key.via or key.place
         template = "{{" in text[max(place.start - 1, 0) : place.start + 2]
+        from hetpd_cli.sources.syntax import RENDER
+
         fix = RENDER if template else "use text as the key"
         message = f"a {key.kind} is the key here where text is expected"
         self._problem("complex-key", message, place, f"a {key.kind} as key", fix)

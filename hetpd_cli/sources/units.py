@@ -78,12 +78,13 @@ _UNITS: dict[str, _Dimension] = {
     ),
     "1": _Dimension("a share", {"%": (1, 100)}, "90% or 0.9"),
 }
-_PLAIN = re.compile(r"([0-9]+(?:\.[0-9]+)?)$")
-_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s?([a-zA-Zµ%/]+)$")
-_SHARE = re.compile(r"(?:[0-9]{1,2}(?:\.[0-9]+)?|100)\s?%$")
+# Patterns are compiled when first used: most files have no quantity in words.
+_PLAIN = r"([0-9]+(?:\.[0-9]+)?)$"
+_QUANTITY = r"([0-9]+(?:\.[0-9]+)?)\s?([a-zA-Zµ%/]+)$"
+_SHARE = r"(?:[0-9]{1,2}(?:\.[0-9]+)?|100)\s?%$"
 # Looser than what is taken, to say what somebody meant.
-_LOOSE = re.compile(r"\s*([-+]?[0-9][0-9_,.]*(?:[eE][-+]?[0-9]+)?)\s*([^0-9\s].*?)\s*")
-_DATA = re.compile(r"(?P<prefix>[kKmMgGtT]?)(?P<binary>i?)(?P<word>b|B|[bB]its?|[bB]ytes?)(?P<per>ps|/s|/sec)?")
+_LOOSE = r"\s*([-+]?[0-9][0-9_,.]*(?:[eE][-+]?[0-9]+)?)\s*([^0-9\s].*?)\s*"
+_DATA = r"(?P<prefix>[kKmMgGtT]?)(?P<binary>i?)(?P<word>b|B|[bB]its?|[bB]ytes?)(?P<per>ps|/s|/sec)?"
 _MEANT = {
     "us": "us", "μs": "us", "usec": "us", "microseconds": "us",
     "ms": "ms", "msec": "ms", "millis": "ms", "milliseconds": "ms",
@@ -117,10 +118,10 @@ def parse_quantity(value: object, source: str, unit: str) -> int | float | UnitE
     if dimension is None:
         message = f"'{_shown(source)}' is text, where a plain number of {unit} is expected"
         return UnitError(message, "write the number alone")
-    match = _QUANTITY.match(value)
+    match = re.match(_QUANTITY, value)
     if match is None or match[2] not in dimension.suffixes:
         return _explain(value, unit, dimension)
-    if unit == "1" and not _SHARE.match(value):
+    if unit == "1" and not re.match(_SHARE, value):
         return _no_share(value, match[1])
     return _scaled(match[1], dimension.suffixes[match[2]])
 
@@ -152,9 +153,9 @@ def _no_share(text: str, digits: str) -> UnitError:
 def _explain(text: str, unit: str, dimension: _Dimension) -> UnitError:
     """Say what ``text`` is instead of a quantity in ``unit``."""
     shown, example = f"'{_shown(text)}'", _example(dimension, unit)
-    if _PLAIN.match(text):
+    if re.match(_PLAIN, text):
         return UnitError(f"{shown} is a number in quotes", "remove the quotes, or add a unit")
-    loose = _LOOSE.fullmatch(text) if len(text) <= _LONGEST_EXACT else None
+    loose = re.fullmatch(_LOOSE, text) if len(text) <= _LONGEST_EXACT else None
     if loose is None:
         return UnitError(f"{shown} is not {dimension.words}", example)
     digits, suffix = loose.groups()
@@ -162,7 +163,7 @@ def _explain(text: str, unit: str, dimension: _Dimension) -> UnitError:
     if written is None:
         return UnitError(f"{shown} has the unit {_shown(suffix)}, which is not known", example)
     kind, meant = written
-    simple = len(digits) <= _LONGEST_EXACT and _PLAIN.match(digits) is not None
+    simple = len(digits) <= _LONGEST_EXACT and re.match(_PLAIN, digits) is not None
     if kind == "a bare multiple":
         choice = _BARE.get(dimension.words)
         fix = f"write {choice.format(digits=digits, suffix=suffix)}" if choice and simple else example
@@ -184,7 +185,7 @@ def _written(suffix: str) -> tuple[str, str] | None:
         return "a duration", suffix
     if suffix in _DECIMAL or suffix in ("m", "g", "t"):
         return "a bare multiple", ""
-    data = _DATA.fullmatch(suffix)
+    data = re.fullmatch(_DATA, suffix)
     if data is None:
         return None
     prefix = data["prefix"] if data["prefix"] in "kK" else data["prefix"].upper()

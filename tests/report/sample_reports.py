@@ -120,7 +120,7 @@ def example() -> Report:
                 "vllm >=0.24,<0.34",
             ),
         ),
-        fingerprint="5f1d9c0e",
+        identity=("a=1",),
     )
     mode = Finding(
         code="HPD405",

@@ -66,7 +66,7 @@ def hostile(text: str) -> Report:
         boundaries=(text, text),
         facts=(FactView(text or "x", text, text, "derived", place, text, text),),
         evidence=(Evidence(text or "x", text, text, text),),
-        fingerprint=text,
+        identity=(text,),
     )
     return Report(
         inputs=(InputReport(text, text, "unreadable", text, (text,)), InputReport(text, None, "checked")),

@@ -676,7 +676,7 @@ def same_types(one: Any, other: Any) -> bool:
 
 
 @settings(max_examples=400)
-@given(SNIPPETS)
+@given(SNIPPETS.map(lambda text: text.lstrip("\ufeff")))
 def test_places_slice_to_the_same_scalar(text: str) -> None:
     check_slices(text, read(text))
 
@@ -685,7 +685,7 @@ def check_slices(text: str, tree: Tree) -> None:
     """Every single-line scalar, cut out of the text and read alone, is the same scalar."""
     for node in nodes(tree):
         token = cut(text, node.place)
-        single = "\n" not in token and "\r" not in token and "\x85" not in token
+        single = not set(token) & set("\n\r\x85\u2028\u2029")  # breaks by YAML 1.1, which both parsers follow
         if node.kind != "scalar" or not single or (node.plain and not node.source):
             continue
         if node.plain:
