@@ -30,6 +30,7 @@ class Field(NamedTuple):
     ``kind`` is ``text``, ``number``, ``integer``, ``boolean`` or ``list``. ``choices`` are the canonical values of
     an enumeration. ``change`` says how a repair may change it. ``open_map`` marks the pattern of a mapping with
     free keys (``env.*``); ``may_be_none`` a field that has a word for having none.
+    ``default`` is what a deployment file means that does not state the field.
     """
 
     path: str
@@ -40,6 +41,7 @@ class Field(NamedTuple):
     description: str
     open_map: bool = False
     may_be_none: bool = False
+    default: str | bool | None = None
 
 
 @cache
@@ -121,6 +123,7 @@ def _field(part: dict[str, Any], path: str, *, open_map: bool = False) -> Field:
         description=part.get("description", ""),
         open_map=open_map,
         may_be_none=part.get("x-none") is not None,
+        default=part.get("default"),
     )
 
 
@@ -139,6 +142,12 @@ def field(section: str, path: str) -> Field | None:
     head, _, _ = path.rpartition(".")
     pattern = known.get(f"{head}.*")
     return pattern._replace(path=path) if pattern else None
+
+
+@cache
+def file_defaults(section: str) -> dict[str, str | bool]:
+    """Return the fields of a kind of section that a deployment file need not state, with what it then means."""
+    return {path: known.default for path, known in fields(section).items() if known.default is not None}
 
 
 @cache

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.facts.values import Unknown, Value
 from hetpd_cli.fields import field
+from hetpd_cli.places import Place
 from hetpd_cli.versions import is_version, version_in
 
 if TYPE_CHECKING:
@@ -239,6 +240,8 @@ def _smallest(keys: list[object], forced: Callable[[Iterable[object]], bool]) ->
     if forced(needed):
         return set(needed)
     optional = [key for key in keys if key not in needed]
+    # Of several sets of one size, the one that people wrote tells more than the one that defaults give.
+    optional.sort(key=lambda key: not isinstance(key, Place))
     if len(optional) <= _EXACT_LEAVES:
         for size in range(1, len(optional)):
             for subset in combinations(optional, size):

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 from hetpd_cli.facts.registry import Found, derived
-from hetpd_cli.facts.values import NONE, Unknown, Value
+from hetpd_cli.facts.values import Unknown, Value
 from hetpd_cli.tables import cell
 
-_RDMA_TRANSPORTS = frozenset(
-    {
-        "all",
-        "rc",
-        "rc_v",
-        "rc_x",
-        "rc_verbs",
-        "rc_mlx5",
-        "dc",
-        "dc_x",
-        "dc_mlx5",
-        "ud",
-        "ud_v",
-        "ud_x",
-        "ud_verbs",
-        "ud_mlx5",
-        "ib",
-        "srd",
-        "gga",
-    }
-)
-"""Words of UCX_TLS that admit a transport over an RDMA NIC (UCX's list of transports and aliases)."""
+_UCX_IB = ("rc_verbs", "ud_verbs", "rc_mlx5", "ud_mlx5", "dc_mlx5", "gga_mlx5", "srd", "rc_gda")
+_UCX_WORDS: dict[str, tuple[str, ...]] = {
+    **{transport: (transport,) for transport in _UCX_IB},
+    "ib": _UCX_IB,
+    "rc": ("rc_mlx5", "rc_verbs"),
+    "rc_v": ("rc_verbs",),
+    "rc_x": ("rc_mlx5",),
+    "ud": ("ud_mlx5", "ud_verbs"),
+    "ud_v": ("ud_verbs",),
+    "ud_x": ("ud_mlx5",),
+    "dc": ("dc_mlx5",),
+    "dc_x": ("dc_mlx5",),
+    "gga": ("gga_mlx5",),
+}
+"""Words of UCX_TLS to the RDMA transports that they stand for (openucx/ucx 9466d104, src/ucp/core/ucp_context.c,
+``ucp_tl_aliases``); words for other transports are left out."""
 
 
 @derived("handoff", "link.kind")
@@ -68,20 +62,36 @@ def side_channel_reach(connector__side_channel__host: str) -> str:
     return "loopback" if address.is_loopback else "routable"
 
 
-@derived("pool", "connector.side_channel.last_port", unit="port", result="integer")
-def side_channel_last_port(connector__side_channel__port: int, parallelism__dp: int) -> int:
-    """Last port of the side channel: data-parallel rank r listens on the first port + r (vLLM NIXL)."""
+@derived("pool", "connector.side_channel.last_port", unit="port", result="integer", lenient=("hosts",))
+def side_channel_last_port(connector__side_channel__port: int, parallelism__dp: int, hosts: Value) -> Value:
+    """Last port of the side channel on a host: data-parallel rank r listens on the first port + r (vLLM NIXL).
+
+    Not known where several ranks are spread over several hosts.
+    """
+    if parallelism__dp > 1 and isinstance(hosts, tuple) and len(hosts) > 1:
+        return Unknown("which data parallel ranks run on which host is not known")
     return connector__side_channel__port + parallelism__dp - 1
 
 
-@derived("pool", "connector.ucx_rdma", result="boolean", lenient=("connector.env.UCX_TLS", "env.UCX_TLS"))
-def ucx_rdma(connector__env__UCX_TLS: Value, env__UCX_TLS: Value) -> Value:  # noqa: N803
-    """Whether UCX_TLS admits a transport over an RDMA NIC."""
+@derived(
+    "pool",
+    "connector.ucx_rdma",
+    result="boolean",
+    lenient=("connector.env.UCX_TLS", "env.UCX_TLS", "connector.backends"),
+)
+def ucx_rdma(connector__env__UCX_TLS: Value, env__UCX_TLS: Value, connector__backends: Value) -> Value:  # noqa: N803
+    """Whether UCX_TLS leaves UCX a transport over an RDMA NIC; true where the backends are stated without UCX.
+
+    A list names what is allowed, or with a leading `^` what is not; `all` counts only alone; a leading backslash asks
+    for the transport of exactly that name; `:aux` marks words that carry no data. Names are case-sensitive.
+    """
+    if isinstance(connector__backends, tuple) and "UCX" not in connector__backends:
+        return True
     text = connector__env__UCX_TLS if isinstance(connector__env__UCX_TLS, str) else env__UCX_TLS
-    if text is NONE or not isinstance(text, str):
+    if not isinstance(text, str) or not text.strip():
         return Unknown("UCX_TLS is not stated")
-    words = [word.strip() for word in text.lower().split(",")]
-    if words and words[0].startswith("^"):
-        excluded = {words[0][1:], *words[1:]}
-        return not {"ib"} <= excluded and not {"rc", "dc", "ud"} <= excluded
-    return any(word in _RDMA_TRANSPORTS for word in words)
+    if text.strip() == "all":
+        return True
+    words = [word.strip().removeprefix("\\") for word in text.strip().removeprefix("^").split(",")]
+    named = {transport for word in words for transport in _UCX_WORDS.get(word, ())}
+    return bool(set(_UCX_IB) - named) if text.strip().startswith("^") else bool(named)

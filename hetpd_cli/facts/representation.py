@@ -117,6 +117,8 @@ _ability(
     "accepts_decode_block_multiple",
     "A decode block may be a multiple of prefill's.",
 )
+_ability("accepts_ratio_with_grouped_kv", "accepts_ratio_with_grouped_kv", "A block ratio goes with grouped KV.")
+_ability("accepts_ratio_in_host_buffer", "accepts_ratio_in_host_buffer", "A block ratio goes with a host buffer.")
 _ability("permutes_by_setting", "permutes_layout", "Blocks received as HND can be permuted by a setting.")
 _ability("needs_equal_layout", "needs_equal_layout", "The order within a block must be equal.", any_side=True)
 _ability(
@@ -133,9 +135,9 @@ _ability(
     any_side=True,
 )
 _ability(
-    "refuses_prefill_tp_above_kv_heads",
-    "refuses_prefill_tp_above_kv_heads",
-    "A prefill TP above both decode TP and the KV heads is refused.",
+    "refuses_tp_above_kv_heads",
+    "refuses_tp_above_kv_heads",
+    "A side that is read may not have more ranks than its reader and than KV heads.",
     any_side=True,
 )
 
@@ -224,18 +226,33 @@ _RATIO_INPUTS = (
     "decode.parallelism.tp",
     "latent_kv",
     "prefill.model.grouped_kv",
+    "accepts_ratio_with_grouped_kv",
+    "decode.connector.buffer_device",
+    "accepts_ratio_in_host_buffer",
 )
 
 
 def _takes_block_ratio(*values: Value) -> Truth:
-    """Tell whether decode may read smaller blocks of prefill into its own (vLLM NIXL handshake validation)."""
-    able, prefill_block, decode_block, mode, prefill_tp, decode_tp, latent, grouped = values
-    multiple = Unknown("a block size is not known")
-    divides: Truth = multiple
+    """Tell whether decode may read smaller blocks of prefill into its own.
+
+    Source: vLLM 0.24 to 0.33, nixl/base_worker.py, `_validate_remote_agent_handshake`. Up to 0.26 not with grouped KV
+    (hybrid KV cache manager), from 0.27 on not with a host buffer.
+    """
+    able, prefill_block, decode_block, mode, prefill_tp, decode_tp, latent = values[:7]
+    grouped, with_grouped, buffer, in_host_buffer = values[7:]
+    divides: Truth = Unknown("a block size is not known")
     if isinstance(prefill_block, int) and isinstance(decode_block, int):
         divides = decode_block % prefill_block == 0
-    few_prefill_ranks = any_true([latent, ordered("<=", prefill_tp, decode_tp)])
-    return all_true([able, divides, equal(mode, "pull"), few_prefill_ranks, negate(grouped)])
+    return all_true(
+        [
+            able,
+            divides,
+            equal(mode, "pull"),
+            any_true([latent, ordered("<=", prefill_tp, decode_tp)]),
+            any_true([negate(grouped), with_grouped]),
+            any_true([equal(buffer, "device"), in_host_buffer]),
+        ]
+    )
 
 
 add(
@@ -257,14 +274,22 @@ _PERMUTE_INPUTS = (
     "prefill.kv.layout",
     "decode.kv.layout",
     "prefill.model.grouped_kv",
+    "decode.connector.mode",
 )
 
 
 def _permutes_layout(*values: Value) -> Truth:
-    """Tell whether received blocks are permuted to the local order (vLLM enable_permute_local_kv on the reader)."""
-    able, setting, prefill_layout, decode_layout, grouped = values
+    """Tell whether received blocks are permuted to the local order (vLLM enable_permute_local_kv, pull only)."""
+    able, setting, prefill_layout, decode_layout, grouped, mode = values
     return all_true(
-        [able, equal(setting, True), equal(prefill_layout, "HND"), equal(decode_layout, "NHD"), negate(grouped)]
+        [
+            able,
+            equal(setting, True),
+            equal(mode, "pull"),
+            equal(prefill_layout, "HND"),
+            equal(decode_layout, "NHD"),
+            negate(grouped),
+        ]
     )
 
 
@@ -289,3 +314,33 @@ def one_connector(prefill__connector__name: Value, decode__connector__name: Valu
     if any(name in ("multi", "other") for name in names):
         return Unknown("a connector that holds others within, or is not named, may match")
     return equal(*names)
+
+
+@derived("handoff", "tolerates_release_skew", result="boolean")
+def tolerates_release_skew(decode__connector__enforce_handshake_compat: bool) -> Truth:
+    """Whether two releases may meet: not where decode, who begins the handshake, enforces the compatibility hash.
+
+    Without the hash it depends on whether the two releases' metadata have one format, which is not known here.
+    """
+    if decode__connector__enforce_handshake_compat:
+        return False
+    return Unknown("whether the two releases read each other's metadata is not known")
+
+
+@derived(
+    "handoff",
+    "one_engine",
+    result="boolean",
+    lenient=("prefill.engine.name", "decode.engine.name", "prefill.connector.name"),
+)
+def one_engine(prefill__engine__name: Value, decode__engine__name: Value, prefill__connector__name: Value) -> Truth:
+    """Whether both sides run engines that share the handshake of their connector.
+
+    vllm-ascend registers a Mooncake connector of its own with other metadata; the rest it takes from vLLM.
+    """
+    names = {prefill__engine__name, decode__engine__name}
+    if names == {"vllm", "vllm-ascend"} and prefill__connector__name != "mooncake":
+        return Unknown("whether vLLM and vllm-ascend share this connector's handshake is not known")
+    if "other" in names:
+        return Unknown("an engine that is not named may be the same")
+    return equal(prefill__engine__name, decode__engine__name)

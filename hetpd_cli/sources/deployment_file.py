@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from hetpd_cli.deployment import CLOSED, DECODE, OPEN, PREFILL, Deployment, Handoff, Host, Pool, Section
-from hetpd_cli.fields import resolve, schema
+from hetpd_cli.deployment import CLOSED, DECODE, OPEN, PREFILL, Deployment, Handoff, Host, Pool, Section, Stated
+from hetpd_cli.facts.values import DEFAULT
+from hetpd_cli.fields import file_defaults, resolve, schema
 from hetpd_cli.findings import LabelledPlace
 from hetpd_cli.nearest import nearest
 from hetpd_cli.sources.problems import Problem
@@ -148,6 +149,8 @@ class _Document:
             settings.stated.setdefault(f"model.{path}", stated)
         if not shares:
             self._forget_other_model(settings, model, own.over(defaults))
+        if settings.scope == OPEN:
+            _fill_in(settings)
         settings.declared |= {f"model.{path}" for path in model.declared} | {"model"}
         role = own.text("role")
         place = name_node.place if name_node is not None and name_node.kind == "scalar" else _first(item)
@@ -244,6 +247,14 @@ class _Document:
             self.problems.append(
                 Problem("invalid-value", "pools is empty", (place,), "add a prefill and a decode pool")
             )
+
+
+def _fill_in(settings: Section) -> None:
+    """State what the file means by not stating it, in the mappings that it declares."""
+    for path, value in file_defaults("pool").items():
+        if path.rpartition(".")[0] in settings.declared:
+            stated = Stated(value, None, None, DEFAULT, "of the deployment file")
+            settings.stated.setdefault(path, stated)
 
 
 def _default_handoffs(pools: tuple[Pool, ...]) -> Iterable[Handoff]:

@@ -101,7 +101,10 @@ JUDGED = [case for case in BAD if case[0] > "HPD1"]
 
 @pytest.mark.parametrize(("code", "example"), JUDGED, ids=_ids(JUDGED))
 def test_without_a_deciding_fact_a_finding_becomes_undecided(code, example) -> None:
-    """Never silence: neither fine nor not applicable. What one place states for both sides is one choice."""
+    """Never silence: neither fine nor not applicable. What one place states for both sides is one choice.
+
+    Where other facts force the verdict just as well, the finding stays.
+    """
     rule = next(Rule(compile_rule(raw)) for raw in raw_rules() if raw["code"] == code)
     for scope in Scopes(deployment_of(example["deployment"])).of(rule.over):
         verdict = judge(rule, scope)
@@ -113,7 +116,9 @@ def test_without_a_deciding_fact_a_finding_becomes_undecided(code, example) -> N
         assert choices
         for leaves in choices.values():
             gone = {leaf.fact.owner: frozenset(one.fact.path for one in leaves) for leaf in leaves}
-            assert judge(rule, scope.without(gone)).outcome == UNDECIDED, leaves[0].name
+            left = judge(rule, scope.without(gone))
+            again = deciding(rule, scope.without(gone), left) if left.outcome == VIOLATED else []
+            assert left.outcome == UNDECIDED or len(again) >= len(choices), leaves[0].name
 
 
 @pytest.mark.parametrize(("code", "example"), JUDGED, ids=_ids(JUDGED))
