@@ -92,7 +92,7 @@ def _filled(text: str, group: list[Violation]) -> str:
         if "." in name:
             return _of_group(name, group)
         names = dict.fromkeys(member.scope.subjects[name].name for member in group if name in member.scope.subjects)
-        return " and ".join(names) if names else name
+        return ", ".join(names) if names else name
 
     return PLACEHOLDER.sub(lambda match: fill(match[1]), text)
 
