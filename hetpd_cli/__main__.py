@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 INTERNAL_ERROR = 4
@@ -29,7 +30,17 @@ def main() -> None:
 
         report_crash(error)
         code = INTERNAL_ERROR
-    sys.exit(code)
+    _leave(code)
+
+
+def _leave(code: int) -> None:
+    """End the process with ``code``, without freeing what the run made: that would take a fifth of its time."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            continue
+    os._exit(code)
 
 
 if __name__ == "__main__":
