@@ -25,5 +25,10 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return plain[match[0]] if match else None
 
 
+def did_you_mean(guess: str | None) -> str:
+    """Return the end of a sentence that names the word that was probably meant; empty without a guess."""
+    return f", did you mean {guess}?" if guess else ""
+
+
 def _fold(word: str) -> str:
     return word.lower().replace("-", "_")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from hetpd_cli.nearest import nearest
+from hetpd_cli.nearest import did_you_mean, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -42,7 +42,6 @@ def _codes(rules: Sequence[Rule], words: list[str]) -> set[str]:
             found |= {rule.code for rule in rules if rule.code.startswith(word.upper())}
         if not found:
             guess = nearest(word, [name for rule in rules for name in (rule.name, rule.code)])
-            hint = f", did you mean {guess}?" if guess else ""
-            raise UnknownRuleError(f"{word} names no rule{hint}")
+            raise UnknownRuleError(f"{word} names no rule{did_you_mean(guess)}")
         codes |= found
     return codes

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from hetpd_cli.engine.expressions import AGGREGATES, COLLECTIONS, FUNCTIONS, UNIT_LITERALS
 from hetpd_cli.facts.registry import derivations
 from hetpd_cli.fields import field, fields, object_paths
-from hetpd_cli.nearest import nearest
+from hetpd_cli.nearest import did_you_mean, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -200,7 +200,7 @@ class _Parser:
             return self._aggregate(name, node)
         if name not in FUNCTIONS:
             guess = nearest(name, [*FUNCTIONS, *UNIT_LITERALS, *AGGREGATES, "declared"])
-            raise ExpressionError(f"{name} is no function" + (f", did you mean {guess}?" if guess else ""))
+            raise ExpressionError(f"{name} is no function{did_you_mean(guess)}")
         if len(node.args) != FUNCTIONS[name][0]:
             raise ExpressionError(f"{name} takes {FUNCTIONS[name][0]} operands")
         parts = [self.node(argument) for argument in node.args]
@@ -242,8 +242,7 @@ class _Parser:
         return Typed(["over", name, collection, part.tree], part.unit if name == "sum_of" else None)
 
     def _hint(self, name: str) -> str:
-        guess = nearest(name, [*PREFIXES[self.context.over], *_WORDS])
-        return f", did you mean {guess}?" if guess else ""
+        return did_you_mean(nearest(name, [*PREFIXES[self.context.over], *_WORDS]))
 
     _KINDS: ClassVar[dict[type[ast.expr] | tuple[type[ast.expr], ...], Any]] = {
         ast.Constant: _constant,
@@ -282,4 +281,4 @@ def fact_unit(kind: str, path: str, name: str) -> str | None:
         return None
     guess = nearest(path, [*fields(kind), *derivations(kind)])
     prefix = name.removesuffix(path)
-    raise ExpressionError(f"{name} is no fact" + (f", did you mean {prefix}{guess}?" if guess else ""))
+    raise ExpressionError(f"{name} is no fact{did_you_mean(guess and prefix + guess)}")

@@ -192,10 +192,13 @@ def _evidence_in_short(items: Sequence[Evidence]) -> str:
 
 
 def _inputs(report: Report, pen: _Pen) -> list[str]:
-    """Return a line for every input that was not checked; for every input when verbose."""
+    """Return a line for every input that was not checked and has no finding to say so; for every input when verbose."""
     rows: list[str] = []
     for status in STATUSES:
         items = [item for item in report.inputs if item.status == status]
+        if status == "unreadable" and not pen.options.verbose:
+            told = {finding.primary.path for finding in report.findings}
+            items = [item for item in items if item.path not in told]
         if status == "checked" and not pen.options.verbose:
             continue
         most = len(items) if pen.options.verbose else _INPUTS_PER_STATUS
@@ -250,6 +253,8 @@ def _reason(need: Need, pen: _Pen) -> str:
 
 def _matrix(report: Report, pen: _Pen) -> list[str]:
     """Return a row for each cell, or two columns of them where the terminal is wide enough."""
+    if not sum(report.tally):
+        return []
     half = len(CELLS) // 2
     if (pen.options.width or 0) < _MATRIX_IN_TWO_COLUMNS:
         rows = _cells(CELLS, report, pen)

@@ -161,6 +161,8 @@ def _files(active: list[Finding], report: Report) -> str:
 
 def _decided(report: Report) -> str:
     tally = report.tally
+    if not sum(tally):
+        return "nothing was checked" if report.inputs else ""
     parts = [f"{tally.held} held", f"{tally.violated} violated", f"{tally.undecided} undecided"]
     if tally.not_applicable:
         parts.append(f"{tally.not_applicable} not applicable")

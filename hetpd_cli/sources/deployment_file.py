@@ -9,7 +9,7 @@ from hetpd_cli.deployment import CLOSED, DECODE, OPEN, PREFILL, Deployment, Hand
 from hetpd_cli.facts.values import DEFAULT
 from hetpd_cli.fields import file_defaults, resolve, schema
 from hetpd_cli.findings import LabelledPlace
-from hetpd_cli.nearest import nearest
+from hetpd_cli.nearest import did_you_mean, nearest
 from hetpd_cli.sources.problems import Problem
 from hetpd_cli.sources.reader import Reading
 from hetpd_cli.sources.shape import Decoder
@@ -231,6 +231,7 @@ class _Document:
     def _unknown_reference(self, place: Place, message: str, name: str, known: Iterable[str]) -> None:
         names = list(known)
         guess = nearest(name, names)
+        message += did_you_mean(guess)
         fix = f"write `{guess}`" if guess else f"declared: {', '.join(names[:8])}" if names else ""
         self.problems.append(
             Problem("unknown-reference", message, (LabelledPlace(place, "not declared", primary=True),), fix)

@@ -15,7 +15,7 @@ from hetpd_cli.deployment import Section, Stated
 from hetpd_cli.facts.values import NONE, Known, Unknown, Value
 from hetpd_cli.fields import canonical, choices, fields, object_of, resolve
 from hetpd_cli.findings import LabelledPlace
-from hetpd_cli.nearest import nearest
+from hetpd_cli.nearest import did_you_mean, nearest
 from hetpd_cli.sources.problems import Problem
 from hetpd_cli.sources.units import UnitError, parse_quantity
 from hetpd_cli.versions import is_version
@@ -246,7 +246,7 @@ class Decoder:
             fix = f"it belongs at `{home}`" if home else f"known here: {_list_of(known)}"
         self._problem(
             "unknown-key",
-            f"{key} is not a key of {where or 'a deployment'}",
+            f"{key} is not a key of {where or 'a deployment'}{did_you_mean(guess)}",
             entry.key.place,
             "unknown key",
             fix,
@@ -257,7 +257,7 @@ class Decoder:
         fix = f"write `{guess}`" if guess else f"known here: {_list_of(list(part['enum']))}"
         self._problem(
             "invalid-value",
-            f"{where} is {_shown(node)}, which is not known there",
+            f"{where} is {_shown(node)}, which is not known there{did_you_mean(guess)}",
             node.place,
             "unknown value",
             fix,
