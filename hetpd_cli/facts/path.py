@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hetpd_cli.facts.registry import Found, derived
-from hetpd_cli.facts.values import Unknown, Value
+from hetpd_cli.facts.values import NONE, Unknown, Value
 from hetpd_cli.tables import cell
 
 _UCX_IB = ("rc_verbs", "ud_verbs", "rc_mlx5", "ud_mlx5", "dc_mlx5", "gga_mlx5", "srd", "rc_gda")
@@ -80,7 +80,8 @@ def side_channel_last_port(connector__side_channel__port: int, parallelism__dp: 
     lenient=("connector.env.UCX_TLS", "env.UCX_TLS", "connector.backends"),
 )
 def ucx_rdma(connector__env__UCX_TLS: Value, env__UCX_TLS: Value, connector__backends: Value) -> Value:  # noqa: N803
-    """Whether UCX_TLS leaves UCX a transport over an RDMA NIC; true where the backends are stated without UCX.
+    """Whether UCX_TLS leaves UCX a transport over an RDMA NIC; true where the backends are stated without UCX,
+    or the variable is known not to be set.
 
     A list names what is allowed, or with a leading `^` what is not; `all` counts only alone; a leading backslash asks
     for the transport of exactly that name; `:aux` marks words that carry no data. Names are case-sensitive.
@@ -88,6 +89,8 @@ def ucx_rdma(connector__env__UCX_TLS: Value, env__UCX_TLS: Value, connector__bac
     if isinstance(connector__backends, tuple) and "UCX" not in connector__backends:
         return True
     text = connector__env__UCX_TLS if isinstance(connector__env__UCX_TLS, str) else env__UCX_TLS
+    if connector__env__UCX_TLS is NONE and env__UCX_TLS is NONE:
+        return True
     if not isinstance(text, str) or not text.strip():
         return Unknown("UCX_TLS is not stated")
     if text.strip() == "all":

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from hetpd_cli.facts.values import LOOKED_UP, Unknown, Value
+from hetpd_cli.fields import field
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,14 +109,29 @@ def plain(value: Any) -> Value:
 BEHIND_DEFAULTS = ("engine.name", "engine.version", "connector.name")
 """Facts by which the documented default of a field is looked up."""
 
-BEHIND_IDENTITIES = (*BEHIND_DEFAULTS, "accelerator", "model.id")
-"""Facts that a default may depend on, known or not."""
+BEHIND_IDENTITIES = (*BEHIND_DEFAULTS, "engine.image", "accelerator", "model.id")
+"""Facts that any default may depend on, known or not; none of them has a default itself."""
+
+ENGINE_SECTIONS = ("kv", "engine", "parallelism", "precision", "speculative", "memory", "connector")
+"""Mappings of a pool whose fields are settings of the engine: what is not set there, the engine decides."""
+
+_BEHIND_SECTIONS = ("kv.", "engine.", "precision.", "env.")
+"""Settings that a default may depend on: two silent pools are equal only if these are stated alike."""
+
+_DRAWN_AT_START = "connector.engine_id"
+"""A setting that the engine draws by lot."""
+
+
+def left_to_engine(subject: Subject, path: str) -> bool:
+    """Tell whether the engine decides on ``path`` where nobody sets it."""
+    if subject.kind != "pool" or path.partition(".")[0] not in ENGINE_SECTIONS or path in BEHIND_IDENTITIES:
+        return False
+    known = field("pool", path)
+    return known is not None and known.change in {"free", "costly"} and path != _DRAWN_AT_START
 
 
 def default(subject: Subject, path: str) -> Default | None:
     """Return the documented default of ``path`` for the subject's engine, connector and version."""
-    if subject.kind != "pool" or path in BEHIND_IDENTITIES:
-        return None
     from hetpd_cli.tables import engine_default
 
     engine, version, connector = (subject.fact(name).value for name in BEHIND_DEFAULTS)
@@ -127,10 +143,9 @@ def default(subject: Subject, path: str) -> Default | None:
 def default_identity(subject: Subject, path: str) -> str | None:
     """Return what names the default of ``path``: equal names mean equal defaults.
 
-    None unless engine, version, device, model and connector are all known, or unknown with an identity.
+    None unless engine, version or image, device, model and connector are all known, or unknown with an identity. Every
+    setting that a default may depend on is part of the name.
     """
-    if subject.kind != "pool" or path in BEHIND_IDENTITIES:
-        return None
     parts = [f"default of {path}"]
     for name in BEHIND_IDENTITIES:
         value = subject.fact(name).value
@@ -138,6 +153,9 @@ def default_identity(subject: Subject, path: str) -> str | None:
             parts.append(f"{name}={value!r}")
         elif value.identity is not None:
             parts.append(f"{name}={value.identity}")
-        else:
+        elif name != "engine.image":
             return None
+    for name, stated in sorted(subject.section.stated.items()):
+        if name.startswith(_BEHIND_SECTIONS) and name not in BEHIND_IDENTITIES and name != path:
+            parts.append(f"{name}={stated.value!r}")
     return "; ".join(parts)

@@ -27,6 +27,10 @@ MAX_JOINT_CHOICES = 64
 """Joint choices of unknown inputs that are tried one by one; beyond it the result is plainly unknown."""
 
 
+UNSET_IS_NONE = ("env.", "connector.env.")
+"""Free mappings: in a closed scope a key that is not there is known not to be set."""
+
+
 class Fact:
     """A named value with unit, origin and place.
 
@@ -155,8 +159,12 @@ class Subject:
             fact.place = stated.place
         if path in self.section.removed:
             return fact
-        if stated is not None or self.section.scope == CLOSED:
+        if stated is None and self.section.scope != CLOSED:
+            return fact
+        if registry.left_to_engine(self, path):
             self._default(fact, choices)
+        elif path.startswith(UNSET_IS_NONE):
+            fact.value, fact.origin = NONE, DEFAULT
         return fact
 
     def _default(self, fact: Fact, choices: tuple[Known | Nothing, ...] | None) -> None:
