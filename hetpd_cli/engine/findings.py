@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from hetpd_cli.sources.problems import Problem
 
 LABEL_WORDS = 6
+NAMES_IN_MESSAGE = 4
+"""Pools that a message names; the finding lists all boundaries."""
 
 
 class Violation(NamedTuple):
@@ -92,9 +94,14 @@ def _filled(text: str, group: list[Violation]) -> str:
         if "." in name:
             return _of_group(name, group)
         names = dict.fromkeys(member.scope.subjects[name].name for member in group if name in member.scope.subjects)
-        return ", ".join(names) if names else name
+        return _listed(list(names)) if names else name
 
     return PLACEHOLDER.sub(lambda match: fill(match[1]), text)
+
+
+def _listed(names: list[str]) -> str:
+    rest = len(names) - NAMES_IN_MESSAGE
+    return f"{', '.join(names[:NAMES_IN_MESSAGE])} and {rest} more" if rest > 0 else ", ".join(names)
 
 
 def _of_group(name: str, group: list[Violation]) -> str:

@@ -30,6 +30,10 @@ class Scopes:
             for pool in deployment.pools
         }
         self.boundaries = [self._boundary(index) for index in range(len(deployment.handoffs))]
+        self._labels: dict[str, list[str]] = {name: [] for name in self._pools}
+        for boundary in self.boundaries:
+            for side in ("prefill", "decode"):
+                self._labels[boundary.subjects[side].name].append(boundary.label)
 
     def _boundary(self, index: int) -> Scope:
         handoff = self.deployment.handoffs[index]
@@ -71,9 +75,5 @@ class Scopes:
             return (scope.label,)
         if scope.collections:
             return tuple(boundary.label for boundary in self.boundaries)
-        ours = {subject.name for subject in scope.subjects.values() if subject.kind == "pool"}
-        return tuple(
-            boundary.label
-            for boundary in self.boundaries
-            if ours & {boundary.subjects["prefill"].name, boundary.subjects["decode"].name}
-        )
+        pools = [subject.name for subject in scope.subjects.values() if subject.kind == "pool"]
+        return tuple(dict.fromkeys(label for name in pools for label in self._labels[name]))
