@@ -34,7 +34,11 @@ class LabelledPlace(NamedTuple):
 
 
 class FactView(NamedTuple):
-    """A fact as shown to people: canonical value, unit, origin, and the text the user wrote if it differs."""
+    """A fact as shown to people: canonical value, unit, origin, and the text the user wrote if it differs.
+
+    ``of`` names the pool, handoff or section that the fact belongs to. A value of None is known to have none, or
+    unknown if the origin is ``unknown``.
+    """
 
     name: str
     value: Scalar | list[Scalar]
@@ -43,6 +47,7 @@ class FactView(NamedTuple):
     place: Place | None = None
     written: str | None = None
     note: str | None = None
+    of: str = ""
 
 
 class Evidence(NamedTuple):
@@ -94,11 +99,12 @@ class Finding(NamedTuple):
 
 
 class Need(NamedTuple):
-    """A fact whose value would help to settle an undecided verdict, with why it is unknown."""
+    """A fact ``of`` a pool or section that would help to settle an undecided verdict, with why it is unknown."""
 
     fact: str
     reason: str
     place: Place | None = None
+    of: str = ""
 
 
 class Undecided(NamedTuple):
@@ -113,7 +119,7 @@ class Undecided(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """Verdicts counted over rules and boundaries."""
+    """Verdicts counted: a rule counts once for each outcome that it had on some boundary of a deployment."""
 
     held: int = 0
     violated: int = 0

@@ -8,11 +8,14 @@ from functools import lru_cache
 _RELEASE = re.compile(r"v?(\d+(?:\.\d+)*)\Z")
 _CLAUSE = re.compile(r"\s*(>=|<=|==|!=|>|<)\s*(\S+)\s*\Z")
 
+LONGEST = 64
+"""Characters of the longest text that is taken for a version."""
+
 
 def _release(text: str) -> tuple[int, ...] | None:
     """Return the numbers of a plain release such as ``0.24.0`` without trailing zeros, or None."""
     match = _RELEASE.match(text)
-    if match is None or len(text) > 40:
+    if match is None or len(text) > LONGEST:
         return None
     numbers = [int(part) for part in match[1].split(".")]
     while len(numbers) > 1 and numbers[-1] == 0:
@@ -22,6 +25,8 @@ def _release(text: str) -> tuple[int, ...] | None:
 
 def is_version(text: str) -> bool:
     """Tell whether ``text`` is a PEP 440 version."""
+    if len(text) > LONGEST:
+        return False
     if _release(text) is not None:
         return True
     from packaging.version import InvalidVersion, Version

@@ -139,13 +139,14 @@ def _cells(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def _with_default_cells(arguments: Sequence[str]) -> list[str]:
-    """Give the flag whose value may be left out its default: the next word is a cell, or the flag means any."""
-    from hetpd_cli.findings import CELLS
+    """Give the flag whose value may be left out its default: the next word looks like a cell, or the flag means any."""
+    import re
 
     given = []
     for index, word in enumerate(arguments):
         following = arguments[index + 1] if index + 1 < len(arguments) else ""
-        given.append(f"{word}=any" if word == UNDECIDED_FLAG and following not in (*CELLS, "any") else word)
+        cell = re.fullmatch(r"any|[A-Za-z]\d(-[A-Za-z]\d)?", following)
+        given.append(f"{word}=any" if word == UNDECIDED_FLAG and cell is None else word)
     return given
 
 

@@ -82,11 +82,11 @@ def compile_rule(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def coverage(evidence: Iterable[dict[str, Any]]) -> dict[str, list[str]] | None:
-    """Return the version ranges per engine that the evidence covers; None if some of it holds for any version."""
+    """Return the version ranges per engine that the evidence covers; None if none of it speaks of an engine."""
     ranges: dict[str, list[str]] = {}
     for row in evidence:
         if "of" not in row:
-            return None
+            continue
         product, _, spec = str(row["of"]).partition(" ")
         ranges.setdefault(product, []).append(spec.strip() or "*")
     return ranges or None

@@ -36,11 +36,11 @@ class RuleCrashError(Exception):
 
 
 class Judged(NamedTuple):
-    """The verdicts of all rules on one deployment."""
+    """The verdicts of all rules on one deployment: of each rule, the outcomes that it had on some scope."""
 
     violations: list[Violation]
     undecided: list[tuple[Rule, Undecided]]
-    outcomes: dict[str, str]
+    outcomes: dict[str, set[str]]
 
 
 def judge_deployment(deployment: Deployment, rules: Iterable[Rule]) -> Judged:
@@ -75,13 +75,9 @@ def _judge_rule(rule: Rule, scopes: Sequence[Scope], all_scopes: Scopes, judged:
             judged.violations.append(violation(rule, scope, verdict, all_scopes.boundaries_of(scope)))
         elif verdict.outcome == UNDECIDED:
             waiting.append((scope, verdict))
-    judged.outcomes[rule.code] = _worst(outcomes)
+    judged.outcomes[rule.code] = outcomes - {NOT_APPLICABLE} or {NOT_APPLICABLE}
     if waiting:
         judged.undecided.append((rule, _undecided(rule, waiting, all_scopes)))
-
-
-def _worst(outcomes: set[str]) -> str:
-    return next((outcome for outcome in (VIOLATED, UNDECIDED, HOLDS) if outcome in outcomes), NOT_APPLICABLE)
 
 
 def _undecided(rule: Rule, waiting: list[tuple[Scope, Verdict]], scopes: Scopes) -> Undecided:
@@ -90,7 +86,9 @@ def _undecided(rule: Rule, waiting: list[tuple[Scope, Verdict]], scopes: Scopes)
         for leaf in needs(verdict, scope):
             value = leaf.fact.value
             reason = value.reason if isinstance(value, Unknown) else verdict.reason
-            wanted.setdefault((leaf.name, leaf.fact.owner.name), Need(leaf.name, reason, leaf.fact.place))
+            wanted.setdefault(
+                (leaf.name, leaf.fact.owner.name), Need(leaf.name, reason, leaf.fact.place, leaf.fact.owner.name)
+            )
     labels = dict.fromkeys(label for scope, _ in waiting for label in scopes.boundaries_of(scope))
     reason = next((verdict.reason for _, verdict in waiting if verdict.reason), "")
     return Undecided(rule.code, rule.name, rule.cell, tuple(labels), tuple(wanted.values()), reason)
@@ -113,7 +111,8 @@ def check(readings: Sequence[Reading], rules: Sequence[Rule]) -> Report:
             judged = judge_deployment(deployment, rules)
             findings += [finding(group) for group in merge(judged.violations)]
             undecided += [entry for _, entry in judged.undecided]
-            outcomes += [(rule, judged.outcomes[rule.code]) for rule in rules if rule.code in judged.outcomes]
+            by_code = judged.outcomes
+            outcomes += [(rule, outcome) for rule in rules for outcome in sorted(by_code.get(rule.code, ()))]
             labels += [f"{handoff.prefill} -> {handoff.decode}" for handoff in deployment.handoffs]
         inputs.append(_input(reading, tuple(labels)))
     counts = Counter(outcome for _, outcome in outcomes)
@@ -143,7 +142,7 @@ def _input(reading: Reading, labels: tuple[str, ...]) -> InputReport:
                 ("not-pd", "all pools are aggregated: no boundary") if roles else (status, "no pool could be read")
             )
         else:
-            detail = "no boundary: it takes a prefill pool and a decode pool of one model"
+            detail = "no boundary: it takes a prefill and a decode pool of one model, or a handoff that joins them"
     return InputReport(reading.path, reading.format, status, detail, labels)
 
 

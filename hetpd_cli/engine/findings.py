@@ -141,18 +141,24 @@ def _subject_leaves(member: Violation) -> list[Leaf]:
 
 
 def _anchors(member: Violation) -> Iterable[tuple[Place, str]]:
-    """Yield the name of each pool that decides without a line of its own: an engine default, or a look-up."""
+    """Yield the name of each pool that decides by what nobody wrote: a default with a label, or without any line."""
+    labels = member.rule.data.get("labels", {})
+    pointed = {leaf.fact.owner for leaf in _subject_leaves(member)}
     for subject in member.scope.subjects.values():
         if subject.kind != "pool" or subject.place is None:
             continue
-        ours = [leaf for leaf in member.leaves if leaf.fact.owner is subject]
-        if not any(leaf.fact.place is not None and leaf in _subject_leaves(member) for leaf in ours):
-            silent = next((leaf for leaf in ours if leaf.fact.origin == DEFAULT), None)
-            label = f"{silent.fact.path} defaults to {shown(silent.fact)}" if silent else "the other side"
-            if len(member.scope.subjects) > 1 and (
-                "handoff" in member.scope.subjects or "first" in member.scope.subjects
-            ):
-                yield subject.place, _short(label)
+        silent = [
+            leaf
+            for leaf in member.leaves
+            if leaf.fact.owner is subject and leaf.fact.origin == DEFAULT and leaf.fact.place is None
+        ]
+        said = next((leaf for leaf in silent if leaf.name in labels), None)
+        if said is None and subject not in pointed and silent:
+            said = silent[0]
+        if said is not None:
+            yield subject.place, _short(f"{said.fact.path} defaults to {shown(said.fact)}")
+        elif subject not in pointed and {"handoff", "first"} & set(member.scope.subjects):
+            yield subject.place, "the other side"
 
 
 def _label(member: Violation, leaf: Leaf) -> str:
@@ -192,7 +198,7 @@ def finding(group: list[Violation]) -> Finding:
         boundaries=tuple(dict.fromkeys(label for member in group for label in member.boundaries)),
         facts=views,
         evidence=rule.evidence,
-        identity=tuple(sorted(f"{view.name}={view.value!r}" for view in views)),
+        identity=tuple(sorted({f"{view.of}: {view.name}={view.value!r}" for view in views})),
     )
 
 
@@ -224,7 +230,7 @@ def view(name: str, fact: Fact) -> FactView:
         value = None
     elif isinstance(value, tuple):
         value = list(value)
-    return FactView(name, value, fact.unit, fact.origin, fact.place, fact.written, fact.note)
+    return FactView(name, value, fact.unit, fact.origin, fact.place, fact.written, fact.note, fact.owner.name)
 
 
 def input_finding(problem: Problem) -> Finding:

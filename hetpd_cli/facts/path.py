@@ -37,7 +37,11 @@ def link_kind(path__link: str) -> Found | Unknown:
 def crosses_hosts(prefill__hosts: Value, decode__hosts: Value, path__link: Value) -> Value | Found:
     """Whether prefill and decode run on different machines, by their hosts or by a link that leaves the machine."""
     if isinstance(prefill__hosts, tuple) and isinstance(decode__hosts, tuple):
-        return set(prefill__hosts) != set(decode__hosts) or len(prefill__hosts) > 1
+        if not set(prefill__hosts) & set(decode__hosts):
+            return True
+        if set(prefill__hosts) == set(decode__hosts) and len(prefill__hosts) == 1:
+            return False
+        return Unknown("which workers of the two pools meet on which of their hosts is not known")
     if isinstance(path__link, str):
         leaves = cell("links", path__link, "leaves_host")
         if leaves is not None:
@@ -66,10 +70,10 @@ def side_channel_reach(connector__side_channel__host: str) -> str:
 def side_channel_last_port(connector__side_channel__port: int, parallelism__dp: int, hosts: Value) -> Value:
     """Last port of the side channel on a host: data-parallel rank r listens on the first port + r (vLLM NIXL).
 
-    Not known where several ranks are spread over several hosts.
+    Not known where the pool runs on several hosts.
     """
-    if parallelism__dp > 1 and isinstance(hosts, tuple) and len(hosts) > 1:
-        return Unknown("which data parallel ranks run on which host is not known")
+    if isinstance(hosts, tuple) and len(hosts) > 1:
+        return Unknown("which ranks run on which host is not known")
     return connector__side_channel__port + parallelism__dp - 1
 
 

@@ -6,6 +6,7 @@ from hetpd_cli.facts.registry import Derivation, Found, add, derived
 from hetpd_cli.facts.truth import all_true, any_true, equal, negate, ordered, within
 from hetpd_cli.facts.values import NONE, Truth, Unknown, Value
 from hetpd_cli.tables import Cell, capability, cell
+from hetpd_cli.versions import same_version
 
 _MODEL_COLUMNS = {
     "attention.kind": ("attention_kind", "text"),
@@ -196,17 +197,6 @@ for _aspect in ("dtype", "layout", "block_size"):
     _conversion(_aspect)
 
 
-@derived("handoff", "connector_shared", result="boolean")
-def connector_shared(
-    prefill__connector__name: str,
-    decode__connector__name: str,
-    prefill__engine__name: str,
-    decode__engine__name: str,
-) -> bool:
-    """Whether both sides use one connector of one engine."""
-    return prefill__connector__name == decode__connector__name and prefill__engine__name == decode__engine__name
-
-
 LATENT_KINDS = ("mla", "dsa")
 """Attention kinds whose KV is one latent per token: it has no heads to order or to split."""
 
@@ -344,3 +334,58 @@ def one_engine(prefill__engine__name: Value, decode__engine__name: Value, prefil
     if "other" in names:
         return Unknown("an engine that is not named may be the same")
     return equal(prefill__engine__name, decode__engine__name)
+
+
+_FP8_OF_SPARSE_MLA = {"fp8_e4m3", "fp8_ds_mla"}
+
+
+@derived(
+    "handoff",
+    "one_kv_dtype",
+    result="boolean",
+    lenient=("prefill.kv.dtype", "decode.kv.dtype", "prefill.model.attention.kind"),
+)
+def one_kv_dtype(prefill__kv__dtype: Value, decode__kv__dtype: Value, prefill__model__attention__kind: Value) -> Truth:
+    """Whether both sides hold KV in one element type.
+
+    For sparse attention over an MLA latent vLLM may keep `fp8` as `fp8_ds_mla`, so that pair is not known to differ.
+    """
+    if {prefill__kv__dtype, decode__kv__dtype} == _FP8_OF_SPARSE_MLA and prefill__model__attention__kind not in {
+        "mha",
+        "gqa",
+        "mqa",
+    }:
+        return Unknown("whether fp8 is kept as fp8_ds_mla for this model is not known")
+    return equal(prefill__kv__dtype, decode__kv__dtype)
+
+
+@derived(
+    "handoff",
+    "one_release",
+    result="boolean",
+    lenient=(
+        "prefill.engine.version",
+        "decode.engine.version",
+        "prefill.accelerator.vendor",
+        "decode.accelerator.vendor",
+    ),
+)
+def one_release(
+    prefill__engine__version: Value,
+    decode__engine__version: Value,
+    prefill__accelerator__vendor: Value,
+    decode__accelerator__vendor: Value,
+) -> Truth:
+    """Whether both sides run one release of the engine, local labels (+cu126, +rocm) included.
+
+    Builds for two vendors have different labels, so equal plain releases say nothing there.
+    """
+    versions = (prefill__engine__version, decode__engine__version)
+    if isinstance(versions[0], str) and isinstance(versions[1], str):
+        one: Truth = same_version(versions[0], versions[1])
+    else:
+        one = equal(*versions)
+    labelled = all(isinstance(version, str) and "+" in version for version in versions)
+    if one is True and not labelled and equal(prefill__accelerator__vendor, decode__accelerator__vendor) is False:
+        return Unknown("builds for two vendors differ in their local label, which is not stated")
+    return one

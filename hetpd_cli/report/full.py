@@ -200,7 +200,7 @@ def _inputs(report: Report, pen: _Pen) -> list[str]:
             told = {finding.primary.path for finding in report.findings}
             items = [item for item in items if item.path not in told]
         if status == "checked" and not pen.options.verbose:
-            continue
+            items = [item for item in items if item.detail]
         most = len(items) if pen.options.verbose else _INPUTS_PER_STATUS
         for item in items[:most]:
             rows += _input(item, pen)

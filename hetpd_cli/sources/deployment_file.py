@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from hetpd_cli.deployment import CLOSED, DECODE, OPEN, PREFILL, Deployment, Handoff, Host, Pool, Section, Stated
@@ -127,7 +128,12 @@ class _Document:
         if node is None:
             return ()
         pools: list[Pool] = []
-        for index, item in enumerate(self.decoder.list_of(node, "pools")):
+        for index, item in enumerate(
+            self._bounded(self.decoder.list_of(node, "pools"), self.limits.max_pools, "pools")
+        ):
+            if item.kind != "mapping":
+                self.decoder.wrong_type(item, f"pools[{index}]", "a mapping")
+                continue
             pool = self._pool(item, index, defaults, model)
             twin = next((other for other in pools if other.name == pool.name), None)
             if twin is not None:
@@ -193,9 +199,10 @@ class _Document:
     def _handoffs(self, root: Node, pools: tuple[Pool, ...]) -> tuple[Handoff, ...]:
         node = root.get("handoffs")
         if node is None:
-            return tuple(_default_handoffs(pools))
+            return self._default_handoffs(pools)
         handoffs = []
-        for index, item in enumerate(self.decoder.list_of(node, "handoffs")):
+        listed = self._bounded(self.decoder.list_of(node, "handoffs"), self.limits.max_boundaries, "handoffs")
+        for index, item in enumerate(listed):
             where = f"handoffs[{index}]"
             section = self.decoder.section(item, _part("handoff"), "handoff", where)
             if item.kind != "mapping":
@@ -205,6 +212,26 @@ class _Document:
             if prefill is not None and decode is not None:
                 handoffs.append(Handoff(prefill, decode, section, explicit=True))
         return tuple(handoffs)
+
+    def _default_handoffs(self, pools: tuple[Pool, ...]) -> tuple[Handoff, ...]:
+        """Return every pair of a prefill and a decode pool of one model, up to the limit."""
+        most = self.limits.max_boundaries
+        handoffs = tuple(islice(_default_handoffs(pools), most + 1))
+        if len(handoffs) > most:
+            self._too_many(pools[0].place, f"the pools make more than the {most} boundaries that are checked")
+        return handoffs[:most]
+
+    def _bounded(self, items: list[Node], most: int, where: str) -> list[Node]:
+        """Return at most ``most`` of ``items``."""
+        if len(items) > most:
+            self._too_many(
+                _first(items[most]), f"{where} has {len(items)} items, more than the {most} that are checked"
+            )
+        return items[:most]
+
+    def _too_many(self, place: Place, message: str) -> None:
+        spot = LabelledPlace(place, "one too many", primary=True)
+        self.problems.append(Problem("too-many-pools", message, (spot,)))
 
     def _end(self, node: Node | None, pools: tuple[Pool, ...], where: str, wrong_role: str) -> str | None:
         name = _text(node)

@@ -31,6 +31,31 @@ KEYS = {
 """Key of a Hugging Face configuration to the field it states."""
 
 DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
+LARGEST = 1e12
+"""Beyond any size in a model configuration."""
+
+ATTENTION_ONLY = frozenset(
+    [
+        "llama",
+        "mistral",
+        "mixtral",
+        "qwen2",
+        "qwen2_moe",
+        "qwen3",
+        "qwen3_moe",
+        "deepseek_v2",
+        "deepseek_v3",
+        "deepseek_v32",
+        "gpt_oss",
+        "gemma2",
+        "gemma3_text",
+        "glm4",
+        "glm4_moe",
+        "phi3",
+        "opt",
+    ]
+)
+"""Values of `model_type` whose layers are all attention."""
 _RECURRENT = ("linear_num_key_heads", "mamba_d_state", "ssm_cfg", "linear_attn_config", "mamba_d_ssm")
 
 
@@ -48,6 +73,9 @@ def read_model_config(node: Node, declared_in: str, limits: Limits) -> ModelConf
     Paths are taken relative to that file and must stay below its directory.
     """
     empty = Section("model", None)
+    if "\0" in node.source:
+        spot = LabelledPlace(node.place, "no path", primary=True)
+        return ModelConfig(empty, (Problem("invalid-value", "model.config holds a NUL, which no path has", (spot,)),))
     base = os.path.realpath(os.path.dirname(declared_in) or ".")  # noqa: PTH120
     target = os.path.realpath(os.path.join(base, node.source))  # noqa: PTH118
     if os.path.commonpath([base, target]) != base:
@@ -67,17 +95,20 @@ def read_model_config(node: Node, declared_in: str, limits: Limits) -> ModelConf
         spot = LabelledPlace(node.place, "named here", primary=True)
         message = f"model.config names {node.source}, which is no JSON object"
         return ModelConfig(empty, (Problem("invalid-value", message, (spot,)),))
-    return ModelConfig(_facts(tree.documents[0]), (), (source,))
+    problems: list[Problem] = []
+    section = _facts(tree.documents[0], problems)
+    return ModelConfig(section, tuple(problems), (source,))
 
 
-def _facts(root: Node) -> Section:
+def _facts(root: Node, problems: list[Problem]) -> Section:
+    """Return what the configuration states; a value that cannot be becomes one of ``problems``."""
     text = root.get("text_config")
     body = text if text is not None and text.kind == "mapping" else root
     section = Section("model", None)
     windows = body.get("use_sliding_window")
     for key, path in KEYS.items():
         if key != "sliding_window" or windows is None or windows.value is not False:
-            _state(section, path, body.get(key))
+            _state(section, path, body.get(key), key, problems)
     _dtype(section, body.get("torch_dtype") or body.get("dtype") or root.get("torch_dtype"))
     if "attention.head_dim" not in section.stated:
         _head_dim(section)
@@ -85,17 +116,23 @@ def _facts(root: Node) -> Section:
     recurrent = next((body.get(key) for key in _RECURRENT if body.get(key) is not None), None)
     if recurrent is not None:
         section.stated["hybrid"] = Stated(True, recurrent.place, None, LOOKED_UP)
+    kind = body.get("model_type")
+    if recurrent is None and kind is not None and kind.source in ATTENTION_ONLY:
+        section.stated["hybrid"] = Stated(False, kind.place, kind.source, LOOKED_UP)
     return section
 
 
-def _state(section: Section, path: str, node: Node | None) -> None:
-    if (
-        node is not None
-        and node.kind == "scalar"
-        and isinstance(node.value, int | float)
-        and not isinstance(node.value, bool)
-    ):
-        section.stated[path] = Stated(node.value, node.place, None, LOOKED_UP)
+def _state(section: Section, path: str, node: Node | None, key: str, problems: list[Problem]) -> None:
+    if node is None or node.kind != "scalar" or (node.value is None and node.plain):
+        return
+    number = node.value
+    whole = path != "position.rope_theta"
+    if isinstance(number, bool) or not isinstance(number, int if whole else (int, float)) or not 0 < number < LARGEST:
+        shown = node.source if len(node.source) <= 40 else node.source[:37] + "..."
+        message = f"{key} is {shown}, where a positive number is expected"
+        problems.append(Problem("invalid-value", message, (LabelledPlace(node.place, "out of range", primary=True),)))
+        return
+    section.stated[path] = Stated(number, node.place, None, LOOKED_UP)
 
 
 def _dtype(section: Section, node: Node | None) -> None:

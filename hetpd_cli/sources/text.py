@@ -48,13 +48,16 @@ class Limits(NamedTuple):
     ``max_bytes`` is the size of the input. ``max_nodes`` counts scalars (keys too), containers and aliases of
     all its documents. ``max_depth`` counts nested containers, through aliases as well, so that whatever walks
     a tree may recurse. ``max_alias_nodes`` counts the nodes that a walk through every alias would reach by
-    aliases, and apart from these the entries brought in by merge keys.
+    aliases, and apart from these the entries brought in by merge keys. ``max_pools`` and ``max_boundaries`` bound what
+    one deployment makes of few bytes.
     """
 
     max_bytes: int = 8 * 2**20
     max_nodes: int = 250_000
     max_depth: int = 64
     max_alias_nodes: int = 250_000
+    max_pools: int = 256
+    max_boundaries: int = 2_048
 
 
 class SourceText(NamedTuple):

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hetpd_cli.engine.catalogue import Rule, compile_rule
-from hetpd_cli.engine.check import check, judge_deployment
+from hetpd_cli.engine.check import judge_deployment
 from hetpd_cli.engine.expressions import compile_tree
-from hetpd_cli.engine.findings import finding, merge
 from hetpd_cli.engine.scopes import Scopes
 from hetpd_cli.engine.verdicts import NOT_APPLICABLE, UNDECIDED, VIOLATED, Environment, Leaf, deciding, judge
 from tests.support import check_text, deployment_of, examples, raw_rules, spots
@@ -149,7 +148,4 @@ def test_some_bad_example_of_every_rule_breaks_no_other_rule() -> None:
 def test_a_rule_over_something_else_is_not_asked() -> None:
     deployment = deployment_of("hetpd: 1\npools:\n  - {name: p, role: prefill}\n")
     rule = next(Rule(compile_rule(raw)) for raw in raw_rules() if raw["over"] == "boundary")
-    assert judge_deployment(deployment, [rule]).outcomes == {rule.code: NOT_APPLICABLE}
-    assert merge([]) == []
-    assert finding is not None
-    assert check([], ()).tally == (0, 0, 0, 0)
+    assert judge_deployment(deployment, [rule]).outcomes == {rule.code: {NOT_APPLICABLE}}

@@ -68,6 +68,7 @@ class TestRule:
         for row in rule["evidence"]:
             assert re.search(r"[\w-]", row["at"])
             assert not row["says"].endswith(".")
+            assert row["kind"] != "source-code" or "of" in row
 
     def test_says_what_it_rests_on(self, path, rule) -> None:
         kinds = {row["kind"] for row in rule["evidence"]}
