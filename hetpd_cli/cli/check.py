@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import NamedTuple
 
-from hetpd_cli.cli.exit_codes import USAGE, Gate, exit_code
+from hetpd_cli.cli.exit_codes import USAGE, Gate, exit_code, undecided_failures
 from hetpd_cli.cli.output import options, write
 from hetpd_cli.cli.selection import UnknownRuleError, selected
 from hetpd_cli.engine.catalogue import catalogue
@@ -43,4 +43,7 @@ def run_check(request: Request) -> int:
     write(renderer(request.format).render(report, how))
     for directory in found.empty:
         sys.stderr.write(f"hetpd: nothing to check in {inert(directory)} (--allow-empty lets that pass)\n")
+    failures = undecided_failures(report, request.gate)
+    if failures:
+        sys.stderr.write(f"hetpd: {failures} undecided of the rules that --fail-on-undecided asks for\n")
     return exit_code(report, found.empty, request.gate)

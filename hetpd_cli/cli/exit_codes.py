@@ -33,11 +33,16 @@ class Gate(NamedTuple):
     allow_empty: bool = False
 
 
+def undecided_failures(report: Report, gate: Gate) -> int:
+    """Return how many undecided rules make the run fail."""
+    return sum(ANY_CELL in gate.undecided or entry.cell in gate.undecided for entry in report.undecided)
+
+
 def exit_code(report: Report, empty: tuple[str, ...], gate: Gate) -> int:
     """Return 3 for an unreadable input or an empty directory, else 1 for what the gate refuses, else 0."""
     if any(entry.status == "unreadable" for entry in report.inputs) or (empty and not gate.allow_empty):
         return UNREADABLE
-    if _failing(report, gate) or _undecided(report, gate):
+    if _failing(report, gate) or undecided_failures(report, gate):
         return FINDINGS
     if gate.unresolved and any(entry.status == "unresolved" for entry in report.inputs):
         return FINDINGS
@@ -52,7 +57,3 @@ def _failing(report: Report, gate: Gate) -> bool:
         found.severity in levels and found.suppressed is None and found.confidence in SURE_ENOUGH
         for found in report.findings
     )
-
-
-def _undecided(report: Report, gate: Gate) -> bool:
-    return any(ANY_CELL in gate.undecided or entry.cell in gate.undecided for entry in report.undecided)

@@ -71,6 +71,7 @@ def compile_rule(raw: dict[str, Any]) -> dict[str, Any]:
     context = Context(raw["over"], parameters)
     rule["when"] = parse_expression(str(raw.get("when", "true")).replace("\n", " "), context)
     rule["require"] = parse_expression(str(raw["require"]).replace("\n", " "), context)
+    rule["requires"] = list(dict.fromkeys(reads(rule["require"])))
     rule["reads"] = list(dict.fromkeys((*reads(rule["when"]), *reads(rule["require"]))))
     for text in (raw["message"], raw["fix"], *raw.get("labels", {}).values()):
         for name in PLACEHOLDER.findall(text):
@@ -88,7 +89,9 @@ def coverage(evidence: Iterable[dict[str, Any]]) -> dict[str, list[str]] | None:
         if "of" not in row:
             continue
         product, _, spec = str(row["of"]).partition(" ")
-        ranges.setdefault(product, []).append(spec.strip() or "*")
+        specs = ranges.setdefault(product, [])
+        if spec.strip() not in specs:
+            specs.append(spec.strip())
     return ranges or None
 
 

@@ -36,8 +36,8 @@ class Violation(NamedTuple):
         return tuple(sorted((_unnamed(leaf.name), repr(leaf.fact.value)) for leaf in self.leaves))
 
     def places(self) -> set[Place]:
-        """Return the places of the deciding facts."""
-        return {leaf.fact.place for leaf in self.leaves if leaf.fact.place is not None}
+        """Return the places that the finding points at."""
+        return {leaf.fact.place for leaf in _subject_leaves(self) if leaf.fact.place is not None}
 
 
 def _unnamed(name: str) -> str:
@@ -117,30 +117,34 @@ def _of_group(name: str, group: list[Violation]) -> str:
 
 
 def _labelled(group: list[Violation]) -> tuple[LabelledPlace, ...]:
-    """Return the places of one cause, requirement before condition, each once, the first one primary."""
+    """Return the places of one cause, each once, in the order of the rule's labels, the first one primary."""
     spots: dict[Place, str] = {}
     for member in group:
-        for leaf in _subject_leaves(member):
-            if leaf.fact.place is not None:
-                spots.setdefault(leaf.fact.place, _label(member, leaf))
-        for place, label in _anchors(member):
+        pointed = [
+            (_rank(member, leaf), leaf.fact.place, _label(member, leaf))
+            for leaf in _subject_leaves(member)
+            if leaf.fact.place is not None
+        ]
+        for _, place, label in sorted([*pointed, *_anchors(member)], key=lambda spot: spot[0]):
             spots.setdefault(place, label)
     return tuple(LabelledPlace(place, label, primary=index == 0) for index, (place, label) in enumerate(spots.items()))
 
 
-def _subject_leaves(member: Violation) -> list[Leaf]:
-    """Return the leaves to point at, the primary one first.
-
-    These are the leaves that the rule has labels for, in the order of the labels; else those of the requirement; else
-    those of the condition.
-    """
-    written = [leaf for leaf in member.leaves if leaf.fact.place is not None]
+def _rank(member: Violation, leaf: Leaf | None) -> int:
+    """Return where the rule's labels put a leaf; what has no label comes last."""
     order = list(member.rule.data.get("labels", {}))
-    labelled = sorted((leaf for leaf in written if leaf.name in order), key=lambda leaf: order.index(leaf.name))
+    return order.index(leaf.name) if leaf is not None and leaf.name in order else len(order)
+
+
+def _subject_leaves(member: Violation) -> list[Leaf]:
+    """Return the leaves to point at: those that the rule has labels for, else those of the requirement, else all."""
+    written = [leaf for leaf in member.leaves if leaf.fact.place is not None]
+    labels = member.rule.data.get("labels", {})
+    labelled = [leaf for leaf in written if leaf.name in labels]
     return labelled or [leaf for leaf in written if leaf.of_requirement] or written
 
 
-def _anchors(member: Violation) -> Iterable[tuple[Place, str]]:
+def _anchors(member: Violation) -> Iterable[tuple[int, Place, str]]:
     """Yield the name of each pool that decides by what nobody wrote: a default with a label, or without any line."""
     labels = member.rule.data.get("labels", {})
     pointed = {leaf.fact.owner for leaf in _subject_leaves(member)}
@@ -156,9 +160,9 @@ def _anchors(member: Violation) -> Iterable[tuple[Place, str]]:
         if said is None and subject not in pointed and silent:
             said = silent[0]
         if said is not None:
-            yield subject.place, _short(f"{said.fact.path} defaults to {shown(said.fact)}")
+            yield _rank(member, said), subject.place, _short(f"{said.fact.path} defaults to {shown(said.fact)}")
         elif subject not in pointed and {"handoff", "first"} & set(member.scope.subjects):
-            yield subject.place, "the other side"
+            yield _rank(member, None), subject.place, "the other side"
 
 
 def _label(member: Violation, leaf: Leaf) -> str:

@@ -212,7 +212,7 @@ def deciding(rule: Rule, scope: Scope, verdict: Verdict) -> list[Leaf]:
 
     Leaves written at one place are one choice and stay together.
     """
-    known = [leaf for leaf in leaves(verdict, scope) if not leaf.fact.unknown]
+    known = [leaf for leaf in leaves(_with_all_reads(rule, scope, verdict), scope) if not leaf.fact.unknown]
     groups: dict[object, list[Leaf]] = {}
     for leaf in known:
         groups.setdefault(leaf.fact.place or id(leaf.fact), []).append(leaf)
@@ -229,6 +229,21 @@ def deciding(rule: Rule, scope: Scope, verdict: Verdict) -> list[Leaf]:
 
     chosen = _smallest(list(groups), forced)
     return [leaf for key in groups if key in chosen for leaf in groups[key]]
+
+
+def _with_all_reads(rule: Rule, scope: Scope, verdict: Verdict) -> Verdict:
+    """Return ``verdict`` with every fact that the rule speaks of, also those after the one that settled it."""
+    requires = rule.data["requires"]
+    condition, requirement = dict(verdict.condition), dict(verdict.requirement)
+    for name in rule.reads:
+        prefix, _, path = name.partition(".")
+        facts = requirement if name in requires else condition
+        if prefix in scope.collections:
+            for member in scope.collections[prefix]:
+                facts.setdefault(f"{prefix}[{member.name}].{path}", member.fact(path))
+        else:
+            facts.setdefault(name, scope.fact(name))
+    return verdict._replace(condition=condition, requirement=requirement)
 
 
 def _smallest(keys: list[object], forced: Callable[[Iterable[object]], bool]) -> set[object]:
@@ -261,12 +276,14 @@ def needs(verdict: Verdict, scope: Scope) -> list[Leaf]:
     Where the evidence does not reach an engine version, that version is what is lacking.
     """
     prefixes = _prefixes(scope)
-    read = verdict.lacking or (*verdict.requirement.values(), *verdict.condition.values())
+    wanted: list[Fact] = list(verdict.lacking)
+    if not wanted:
+        for fact in (*verdict.requirement.values(), *verdict.condition.values()):
+            wanted += _statable(fact)
     found: dict[int, Leaf] = {}
-    for fact in read:
-        for unknown in _statable(fact):
-            name = f"{prefixes.get(unknown.owner, unknown.owner.name)}.{unknown.path}"
-            found.setdefault(id(unknown), Leaf(name, unknown, True))
+    for unknown in wanted:
+        name = f"{prefixes.get(unknown.owner, unknown.owner.name)}.{unknown.path}"
+        found.setdefault(id(unknown), Leaf(name, unknown, True))
     return list(found.values())
 
 

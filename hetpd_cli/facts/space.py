@@ -352,8 +352,8 @@ class PoolSubject(Subject):
             return self
         return PoolSubject(self.name, self.section.without(paths), self.place, shares_model=self.shares_model)
 
-    def _absent(self, path: str, stated: Stated | None) -> Fact:
-        fact = super()._absent(path, stated)
-        if self.shares_model and path.startswith("model.") and isinstance(fact.value, Unknown):
+    def _resolve(self, path: str) -> Fact:
+        fact = super()._resolve(path)
+        if self.shares_model and path.startswith("model.") and isinstance(fact.value, Unknown) and not self._base:
             fact.value = Unknown(fact.value.reason, fact.value.candidates, f"the deployment's {path}")
         return fact

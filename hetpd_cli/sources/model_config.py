@@ -75,7 +75,7 @@ def read_model_config(node: Node, declared_in: str, limits: Limits) -> ModelConf
     empty = Section("model", None)
     if "\0" in node.source:
         spot = LabelledPlace(node.place, "no path", primary=True)
-        return ModelConfig(empty, (Problem("invalid-value", "model.config holds a NUL, which no path has", (spot,)),))
+        return ModelConfig(empty, (Problem("unreadable-file", "model.config holds a NUL, which no path has", (spot,)),))
     base = os.path.realpath(os.path.dirname(declared_in) or ".")  # noqa: PTH120
     target = os.path.realpath(os.path.join(base, node.source))  # noqa: PTH118
     if os.path.commonpath([base, target]) != base:

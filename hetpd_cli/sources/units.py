@@ -103,6 +103,10 @@ _BARE = {
 _SHOWN_CHARACTERS = 40
 
 
+_MULTIPLES = {"m": "M", "g": "G", "t": "T"}
+"""Bare multiples in lower case to what was meant; a `k` is right as it is."""
+
+
 def parse_quantity(value: object, source: str, unit: str) -> int | float | UnitError:
     """Return a quantity in ``unit``, the canonical one of its field.
 
@@ -166,7 +170,11 @@ def _explain(text: str, unit: str, dimension: _Dimension) -> UnitError:
     simple = len(digits) <= _LONGEST_EXACT and re.match(_PLAIN, digits) is not None
     if kind == "a bare multiple":
         choice = _BARE.get(dimension.words)
-        fix = f"write {choice.format(digits=digits, suffix=suffix)}" if choice and simple else example
+        fix = (
+            f"write {choice.format(digits=digits, suffix=_MULTIPLES.get(suffix, suffix))}"
+            if choice and simple
+            else example
+        )
         return UnitError(f"{shown} does not say of what, where {dimension.words} is expected", fix)
     if dimension.words == "a rate" and kind in ("a size", "a number of bits"):
         meant += "/s"
