@@ -172,7 +172,7 @@ def test_a_derived_fact_names_what_it_receives(derivation) -> None:
 
 def test_a_derived_fact_depends_on_nothing_else() -> None:
     """With everything but its inputs unknown, it has the value that it had."""
-    rich = f"{VLLM}, accelerator: h200, hosts: [a], kv: {{dtype: bf16, block_size: 16, layout: HND}}, parallelism: {{tp: 4, pp: 1, dp: 1, cp: 1}}, precision: {{activations: bf16}}, connector: {{name: nixl, mode: pull, lease_s: 30, side_channel: {{host: h, port: 5600}}, env: {{UCX_TLS: rc}}}}"  # noqa: E501
+    rich = f"{VLLM}, accelerator: h200, hosts: [a], kv: {{dtype: bf16, block_size: 16, layout: HND}}, parallelism: {{tp: 4, pp: 1, dp: 1, cp: 1}}, precision: {{activations: bf16}}, connector: {{name: nixl, mode: pull, lease_s: 30, side_channel: {{host: h, port: 5600}}, env: {{UCX_TLS: rc}}}}"
     scope = boundary("", "", rich)
     for prefix, subject in scope.subjects.items():
         for path in registry.derivations(subject.kind):
