@@ -161,10 +161,10 @@ class Subject:
             return fact
         if stated is None and self.section.scope != CLOSED:
             return fact
-        if registry.left_to_engine(self, path):
-            self._default(fact, choices)
-        elif path.startswith(UNSET_IS_NONE):
+        if path.startswith(UNSET_IS_NONE):
             fact.value, fact.origin = NONE, DEFAULT
+        elif registry.left_to_engine(self, path):
+            self._default(fact, choices)
         return fact
 
     def _default(self, fact: Fact, choices: tuple[Known | Nothing, ...] | None) -> None:

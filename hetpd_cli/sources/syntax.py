@@ -119,7 +119,9 @@ def _syntax(message: str, place: Place, label: str, fix: str = "") -> Problem:
 
 
 def _unclosed_bracket(positions: Positions, opener: int, offset: int, due: str) -> Problem:
-    bracket = positions.text[opener]
+    bracket = positions.text[opener : opener + 1]
+    if bracket not in ("[", "{"):
+        return _syntax("a bracket is never closed", positions.spot(offset), "YAML breaks off here")
     closing = "]" if bracket == "[" else "}"
     opened = positions.spot(opener)
     if not positions.text[offset:].strip():

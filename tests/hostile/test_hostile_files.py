@@ -55,6 +55,7 @@ CONTENTS = {
     + b"".join(
         b"- {name: %s%d, role: %s}\n" % (role[:1], n, role) for role in (b"prefill", b"decode") for n in range(120)
     ),
+    "bracket behind a comment": STAMPED + "k: &x #\x85[".encode(),
     "not utf-8": STAMPED + b"name: \xff\xfe",
     "utf-16": "hetpd: 1".encode("utf-16"),
     "nul": STAMPED + b"name: a\0b",
