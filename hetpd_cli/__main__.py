@@ -15,8 +15,11 @@ def main() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):
         from hetpd_cli import __version__
 
-        sys.stdout.write(f"hetpd {__version__}\n")
-        sys.exit(0)
+        try:  # noqa: SIM105 (contextlib is not worth its import here)
+            sys.stdout.write(f"hetpd {__version__}\n")
+        except (AttributeError, OSError):  # closed, or nobody reads
+            pass
+        _leave(0)
     # A run is short and keeps most of what it makes: frequent collections only cost time.
     gc.set_threshold(50_000)
     try:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+MOST = 512
+"""Known words up to which one is guessed: comparing takes time, and a long list is no vocabulary."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -13,7 +17,8 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
     Case, ``-`` and ``_`` are not told apart.
     """
-    if len(word) > 80:
+    known = list(islice(known, MOST + 1))
+    if len(word) > 80 or len(known) > MOST:
         return None
     from difflib import get_close_matches
 

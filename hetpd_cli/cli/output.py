@@ -16,12 +16,12 @@ def wants_colour(choice: str) -> bool:
         return False
     if os.environ.get("FORCE_COLOR"):
         return True
-    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def terminal_width() -> int | None:
     """Return the columns of the terminal, or None where the output is no terminal."""
-    if not sys.stdout.isatty():
+    if sys.stdout is None or not sys.stdout.isatty():
         return None
     columns = os.environ.get("COLUMNS", "")
     if columns.isascii() and columns.isdecimal() and int(columns[:6]) > 0:
@@ -39,6 +39,8 @@ def options(colour: str, *, quiet: bool, verbose: bool) -> Options:
 
 def write(text: str) -> None:
     """Write ``text`` to standard output; characters that it cannot encode are escaped, a closed pipe is no error."""
+    if sys.stdout is None:
+        return
     try:
         reconfigure = getattr(sys.stdout, "reconfigure", None)
         if reconfigure is not None:

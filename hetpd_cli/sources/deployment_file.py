@@ -81,6 +81,7 @@ class _Document:
         top = self.decoder.section(root, schema(), "workload", "")
         model = self._model(top.part("model"), root.get("model"))
         defaults = top.part("defaults")
+        self._read_default_model(root.get("defaults"), defaults)
         pools = self._pools(root, defaults, model)
         hosts = self._hosts(root)
         self._references(pools, hosts)
@@ -112,7 +113,7 @@ class _Document:
     def _model(self, model: Section, node: Node | None) -> Section:
         """Return ``model`` with what its ``config.json`` says laid below what is stated inline."""
         config = node.get("config") if node is not None and node.kind == "mapping" else None
-        if config is None or config.kind != "scalar":
+        if config is None or config.kind != "scalar" or not isinstance(config.value, str):
             return model
         from hetpd_cli.sources.model_config import read_model_config
 
@@ -120,6 +121,12 @@ class _Document:
         self.problems.extend(found.problems)
         self.texts += found.texts
         return model.over(found.section)
+
+    def _read_default_model(self, node: Node | None, defaults: Section) -> None:
+        """Lay what the `config.json` of the pools' defaults says below what they state."""
+        model = node.get("model") if node is not None and node.kind == "mapping" else None
+        for path, stated in self._model(defaults.part("model"), model).stated.items():
+            defaults.stated.setdefault(f"model.{path}", stated)
 
     # -- pools -----------------------------------------------------------------------------------------------
 
@@ -147,7 +154,7 @@ class _Document:
         name = _text(name_node) or f"pools[{index}]"
         own = self.decoder.section(item, _part("pool"), "pool", f"pools[{index}]")
         pool_model = self._model(own.part("model"), item.get("model") if item.kind == "mapping" else None)
-        settings = own.over(defaults)
+        settings = own.over(_inherited(own, defaults))
         unstated = settings.stated.pop("unstated", None)
         settings.scope = CLOSED if unstated is not None and unstated.value == "default" else OPEN
         shares = not any(path.startswith("model.") for path in settings.stated)
@@ -275,6 +282,24 @@ class _Document:
             self.problems.append(
                 Problem("invalid-value", "pools is empty", (place,), "add a prefill and a decode pool")
             )
+
+
+def _inherited(own: Section, defaults: Section) -> Section:
+    """Return the defaults that fit a pool: nothing of another engine or connector, nothing a replaced word implies."""
+    dropped: set[str] = set()
+    for section in ("engine", "connector"):
+        name = f"{section}.name"
+        ours, theirs = own.stated.get(name), defaults.stated.get(name)
+        if ours is None or theirs is None:
+            continue
+        for path, stated in defaults.stated.items():
+            implied = stated.place == theirs.place
+            if path.startswith(f"{section}.") and (implied or ours.value != theirs.value):
+                dropped.add(path)
+    fitting = Section(defaults.kind, defaults.place)
+    fitting.stated = {path: stated for path, stated in defaults.stated.items() if path not in dropped}
+    fitting.declared = defaults.declared
+    return fitting
 
 
 def _fill_in(settings: Section) -> None:

@@ -39,17 +39,18 @@ def find(paths: Iterable[str]) -> Found:
 
     Links to directories are not followed below a directory. Each path is returned once.
     """
-    files: dict[str, None] = {}
+    files: dict[str, str] = {}
     empty = []
     for path in paths:
         if path != STDIN and os.path.isdir(path):  # noqa: PTH112 (paths stay text: file names need not be UTF-8)
             below = list(_walk(path))
-            files.update(dict.fromkeys(below))
+            for file in below:
+                files.setdefault(file, file)
             if not below:
                 empty.append(path)
         else:
-            files[path] = None
-    return Found(tuple(files), tuple(empty))
+            files.setdefault(path if path == STDIN else os.path.normpath(path), path)
+    return Found(tuple(files.values()), tuple(empty))
 
 
 def _walk(directory: str) -> Iterator[str]:
