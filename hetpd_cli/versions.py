@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-_RELEASE = re.compile(r"v?(\d+(?:\.\d+)*)\Z")
+_RELEASE = re.compile(r"v?([0-9]+(?:\.[0-9]+)*)\Z")
 _CLAUSE = re.compile(r"\s*(>=|<=|==|!=|>|<)\s*(\S+)\s*\Z")
 
 LONGEST = 64

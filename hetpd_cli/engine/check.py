@@ -66,7 +66,7 @@ def _judge_rule(rule: Rule, scopes: Sequence[Scope], all_scopes: Scopes, judged:
     known: dict[tuple[int, ...], Verdict] = {}
     reads = rule.reads if len(scopes) > 1 and rule.over in {"boundary", "pair"} else ()
     for scope in scopes:
-        key = tuple(id(scope.fact(name)) for name in reads)
+        key = tuple(id(scope.fact(name)) for name in (*reads, *_gates(rule, scope))) if reads else ()
         verdict = known.get(key) if reads else None
         if verdict is None:
             verdict = known[key] = judge(rule, scope)
@@ -78,6 +78,14 @@ def _judge_rule(rule: Rule, scopes: Sequence[Scope], all_scopes: Scopes, judged:
     judged.outcomes[rule.code] = outcomes - {NOT_APPLICABLE} or {NOT_APPLICABLE}
     if waiting:
         judged.undecided.append((rule, _undecided(rule, waiting, all_scopes)))
+
+
+def _gates(rule: Rule, scope: Scope) -> tuple[str, ...]:
+    """Return the facts by which evidence is found to reach a scope or not."""
+    if rule.covers is None:
+        return ()
+    pools = [prefix for prefix, subject in scope.subjects.items() if subject.kind == "pool"]
+    return tuple(f"{prefix}.engine.{name}" for prefix in pools for name in ("name", "version"))
 
 
 def _undecided(rule: Rule, waiting: list[tuple[Scope, Verdict]], scopes: Scopes) -> Undecided:

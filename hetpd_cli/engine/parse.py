@@ -96,7 +96,10 @@ def parse_expression(text: str, context: Context) -> list[Any]:
         parsed = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ExpressionError(f"{text!r} is no expression: {error}") from None
-    return _Parser(context).node(parsed.body).tree
+    try:
+        return _Parser(context).node(parsed.body).tree
+    except (RecursionError, OverflowError) as error:
+        raise ExpressionError(f"{text[:60]!r} is too deep or too large: {error}") from None
 
 
 class _Parser:

@@ -7,6 +7,7 @@ import re
 from hetpd_cli.facts.registry import Derivation, Found, add, derived
 from hetpd_cli.facts.values import Unknown, Value
 from hetpd_cli.tables import cell
+from hetpd_cli.versions import is_version
 
 _IMAGE_VERSION = re.compile(r":v?(\d+\.\d+(?:\.\d+)?(?:\.?(?:post|rc|dev)\d+)*)(?:[-_+][\w.\-]*)?\Z")
 _ENGINE_IMAGES = ("vllm/vllm-openai", "lmsysorg/sglang", "vllm/vllm-openai-rocm")
@@ -125,7 +126,11 @@ def attention_tp(
 def version_from_image(engine__image: str) -> Value | Found:
     """Release of the engine as its image's tag gives it, for the engines' own images."""
     match = _IMAGE_VERSION.search(engine__image)
-    if match is None or not engine__image.startswith(tuple(f"{image}:" for image in _ENGINE_IMAGES)):
+    if (
+        match is None
+        or not is_version(match[1])
+        or not engine__image.startswith(tuple(f"{image}:" for image in _ENGINE_IMAGES))
+    ):
         pinned = "@sha256:" in engine__image
         return Unknown(f"image {engine__image} names no version", None, engine__image if pinned else None)
     return Found(match[1], f"tag of image {engine__image}")

@@ -132,7 +132,7 @@ class Subject:
         stated = self.section.stated.get(path)
         if stated is not None and not _left_to_engine(stated.value):
             return self._stated(path, stated)
-        derivation = registry.derivation(self.kind, path)
+        derivation = None if path in self.section.removed else registry.derivation(self.kind, path)
         if derivation is not None:
             return self._derived(path, derivation)
         return self._absent(path, stated)

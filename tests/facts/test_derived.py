@@ -1,0 +1,433 @@
+"""Each derived fact with its edge cases, on subjects whose leaves are all stated."""
+
+from __future__ import annotations
+
+import pytest
+
+from hetpd_cli.deployment import CLOSED
+from hetpd_cli.facts.values import DERIVED, LOOKED_UP, NONE, UNKNOWN, Unknown
+from tests.facts.building import VLLM, Leaves, boundary, value
+
+U = "unknown"
+ANY = Unknown("?")
+
+
+def of_pool(leaves: Leaves, path: str) -> object:
+    return value(boundary(leaves), f"prefill.{path}")
+
+
+def sides(prefill: Leaves, decode: Leaves, path: str, handoff: Leaves | None = None) -> object:
+    return value(boundary(prefill, decode, handoff), f"handoff.{path}")
+
+
+# -- placement -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("device", "activations", "executable"),
+    [
+        ("h100", "bf16", True),
+        ("H100-SXM", "fp8_e4m3fnuz", True),  # the family counts: engines map to the member that the device has
+        ("h100", "nvfp4", False),
+        ("a100", "fp8_e4m3", False),
+        ("our-own", "bf16", U),
+        ("our-own", "fp32", True),
+        ("metax-c600", "bf16", True),
+        (ANY, "bf16", U),
+        ("h100", ANY, U),
+        ("h100", Unknown("?", ("bf16", "fp16")), True),
+        ("h100", Unknown("?", ("bf16", "nvfp4")), U),
+    ],
+)
+def test_precision_executable(device, activations, executable) -> None:
+    leaves = {"accelerator": device, "precision.activations": activations}
+    assert of_pool(leaves, "precision.executable") == executable
+
+
+def test_two_possible_results_are_candidates() -> None:
+    scope = boundary({"accelerator": "h100", "precision.activations": Unknown("?", ("bf16", "nvfp4"))})
+    fact = scope.fact("prefill.precision.executable")
+    assert set(fact.value.candidates) == {True, False}
+    assert fact.origin == UNKNOWN
+
+
+SIZES = {"parallelism.tp": 8, "parallelism.pp": 2, "parallelism.dp": 4, "parallelism.cp": 2}
+
+
+@pytest.mark.parametrize(
+    ("engine", "changed", "ranks", "attention_tp"),
+    [
+        ("vllm", {}, 128, 8),
+        ("vllm-ascend", {}, 128, 8),
+        ("vllm", {"parallelism.dcp": 8}, 128, 8),
+        ("vllm", {"parallelism.cp": ANY}, U, 8),
+        ("sglang", {"parallelism.dp_attention": True}, 16, 1),
+        ("sglang", {"parallelism.dp_attention": True, "parallelism.cp": 1}, 16, 2),
+        ("sglang", {"parallelism.dp_attention": False}, 64, 4),
+        ("sglang", {}, U, U),
+        ("sglang", {"parallelism.dp": 1}, 16, 4),
+        ("sglang", {"parallelism.dp": ANY, "parallelism.dp_attention": False}, U, 4),
+        ("sglang", {"parallelism.dp": ANY, "parallelism.dp_attention": True}, 16, U),
+        ("tensorrt-llm", {}, U, 8),
+        (ANY, {}, U, U),
+    ],
+)
+def test_ranks(engine, changed, ranks, attention_tp) -> None:
+    leaves = {"engine.name": engine, **SIZES, **changed}
+    assert of_pool(leaves, "parallelism.ranks") == ranks
+    assert of_pool(leaves, "parallelism.attention_tp") == attention_tp
+
+
+@pytest.mark.parametrize(
+    ("image", "version"),
+    [
+        ("vllm/vllm-openai:v0.24.0", "0.24.0"),
+        ("vllm/vllm-openai:0.24", "0.24"),
+        ("vllm/vllm-openai:v0.24.0rc1-cu128", "0.24.0rc1"),
+        ("lmsysorg/sglang:v0.5.14.post1-cu126", "0.5.14.post1"),
+        ("vllm/vllm-openai-rocm:v0.24.0-x86_64", "0.24.0"),
+        ("vllm/vllm-openai:latest", U),
+        ("vllm/vllm-openai:nightly-0.24.0", U),
+        ("vllm/vllm-openai", U),
+        ("vllm/vllm-openai@sha256:0.24.0", U),
+        ("vllm/vllm-openai-fork:v0.24.0", U),
+        ("registry.example/vllm/vllm-openai:v0.24.0", U),
+    ],
+)
+def test_version_of_an_image(image, version) -> None:
+    assert of_pool({"engine.image": image}, "engine.version") == version
+
+
+def test_a_stated_version_wins_over_the_image_and_a_fork_without_digest_is_no_identity() -> None:
+    leaves = {"engine.image": "vllm/vllm-openai:v0.24.0"}
+    assert of_pool({**leaves, "engine.version": "0.25.0"}, "engine.version") == "0.25.0"
+    assert of_pool({**leaves, "engine.version": ANY}, "engine.version") == U
+    pinned, loose = (
+        boundary({"engine.image": image}).fact("prefill.engine.version").value for image in ("x@sha256:1", "x:latest")
+    )
+    assert (pinned.identity, loose.identity) == ("x@sha256:1", None)
+
+
+def test_look_ups_say_where_the_value_stands() -> None:
+    fact = boundary({"accelerator": "h100"}).fact("prefill.accelerator.vendor")
+    assert (fact.value, fact.origin) == ("NVIDIA", LOOKED_UP)
+    assert [leaf.path for leaf in fact.leaves()] == ["accelerator"]
+    assert "h100" in fact.note
+
+
+# -- path ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("link", "kind", "crosses"),
+    [
+        ("nvlink-3", "scale-up", False),
+        ("nvlink-4", "scale-up", U),
+        ("roce-400g", "rdma", True),
+        ("carrier-pigeon", U, U),
+        (ANY, U, U),
+    ],
+)
+def test_links(link, kind, crosses) -> None:
+    assert sides({}, {}, "link.kind", {"path.link": link}) == kind
+    assert sides({}, {}, "crosses_hosts", {"path.link": link}) == crosses
+
+
+@pytest.mark.parametrize(("link", "crosses"), [("nvlink-3", True), ("roce-400g", True)])
+def test_hosts_say_more_than_the_link(link, crosses) -> None:
+    assert sides({"hosts": ("a",)}, {"hosts": ("b",)}, "crosses_hosts", {"path.link": link}) is crosses
+    assert sides({"hosts": ("a",)}, {"hosts": ("a",)}, "crosses_hosts", {"path.link": link}) is False
+
+
+@pytest.mark.parametrize(
+    ("port", "dp", "hosts", "last"),
+    [
+        (5600, 1, ANY, 5600),
+        (5600, 4, ("a",), 5603),
+        (5600, 4, ANY, 5603),
+        (5600, 1, ("a", "b"), U),
+        (5600, ANY, ("a",), U),
+        (ANY, 1, ("a",), U),
+    ],
+)
+def test_last_port_of_a_side_channel(port, dp, hosts, last) -> None:
+    leaves = {"connector.side_channel.port": port, "parallelism.dp": dp, "hosts": hosts}
+    assert of_pool(leaves, "connector.side_channel.last_port") == last
+
+
+@pytest.mark.parametrize(
+    ("of_connector", "of_pool_env", "backends", "rdma"),
+    [
+        (ANY, ANY, ANY, U),
+        (NONE, NONE, ANY, True),
+        (NONE, ANY, ANY, U),
+        (NONE, "tcp", ANY, False),
+        ("rc", "tcp", ANY, True),
+        ("tcp", "rc", ANY, False),
+        ("tcp", ANY, ("GDS", "Mooncake"), True),
+        ("tcp", ANY, ("UCX",), False),
+        (" all ", ANY, ANY, True),
+        ("^", ANY, ANY, True),
+    ],
+)
+def test_ucx_tls_of_connector_and_pool(of_connector, of_pool_env, backends, rdma) -> None:
+    leaves = {"connector.env.UCX_TLS": of_connector, "env.UCX_TLS": of_pool_env, "connector.backends": backends}
+    assert of_pool(leaves, "connector.ucx_rdma") == rdma
+
+
+# -- ownership -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("lease", "beat", "extension"), [(30, 5, 20), (5, 0, 3), (29.9, 4, 19), (ANY, U, U)])
+def test_leases(lease, beat, extension) -> None:
+    leaves = {"connector.lease_s": lease}
+    assert of_pool(leaves, "connector.heartbeat_period_s") == beat
+    assert of_pool(leaves, "connector.lease_extension_s") == extension
+    assert boundary(leaves).fact("prefill.connector.lease_extension_s").unit == "s"
+
+
+# -- representation --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("leaves", "grouped"),
+    [
+        ({"model.hybrid": True}, True),
+        ({"model.hybrid": False}, U),
+        ({"model.attention.sliding_window": 4096, "model.hybrid": False}, True),
+        ({"model.id": "Qwen/Qwen3-32B"}, False),
+        ({"model.id": "Qwen/Qwen3-32B", "model.hybrid": True}, True),
+        ({"model.id": "in-house/thing", "model.hybrid": False}, U),
+        ({}, U),
+    ],
+)
+def test_grouped_kv(leaves, grouped) -> None:
+    assert of_pool(leaves, "model.grouped_kv") == grouped
+
+
+@pytest.mark.parametrize(
+    ("kind", "latent"),
+    [("mla", True), ("dsa", True), ("gqa", False), (ANY, U), (Unknown("?", ("mla", "dsa")), True)],
+)
+def test_latent_kv(kind, latent) -> None:
+    assert sides({"model.attention.kind": kind}, {}, "latent_kv") == latent
+
+
+def test_what_the_file_says_of_the_model_wins_over_the_table() -> None:
+    scope = boundary({"model.id": "Qwen/Qwen3-32B", "model.attention.kv_heads": 4})
+    assert value(scope, "prefill.model.attention.kv_heads") == 4
+    assert value(scope, "prefill.model.layers") == 64
+
+
+def side(engine: object, connector: object, version: object) -> Leaves:
+    return {"engine.name": engine, "connector.name": connector, "engine.version": version}
+
+
+NIXL, MOONCAKE = side("vllm", "nixl", "0.24.0"), side("vllm", "mooncake", "0.24.0")
+OLD, NEW = side("vllm", "nixl", "0.1.0"), side("vllm", "nixl", "0.99.0")
+
+
+@pytest.mark.parametrize(
+    ("prefill", "decode", "demand", "ability"),
+    [
+        (NIXL, NIXL, True, True),
+        (NIXL, MOONCAKE, True, False),
+        (MOONCAKE, MOONCAKE, False, False),
+        (MOONCAKE, OLD, U, False),
+        (NIXL, NEW, True, U),
+        (OLD, NEW, U, U),
+        (side(ANY, "nixl", "0.24.0"), NIXL, True, U),
+        (side("vllm", ANY, "0.24.0"), MOONCAKE, U, False),
+        (side("vllm", "nixl", ANY), NIXL, True, U),
+        (side("vllm", NONE, "0.24.0"), NIXL, True, U),
+    ],
+)
+def test_a_demand_takes_one_side_and_an_ability_takes_both(prefill, decode, demand, ability) -> None:
+    for one, other in ((prefill, decode), (decode, prefill)):
+        assert sides(one, other, "needs_equal_engine_version") == demand
+        assert sides(one, other, "accepts_decode_block_multiple") == ability
+
+
+def test_an_unknown_version_is_covered_only_by_what_holds_for_all() -> None:
+    scope = boundary(side("vllm", "nixl", ANY), side("vllm", "nixl", ANY))
+    assert value(scope, "handoff.carries") == "bytes"
+    assert value(scope, "handoff.needs_divisible_tp") == U
+    assert "version" in scope.fact("handoff.needs_divisible_tp").value.reason
+
+
+@pytest.mark.parametrize(
+    ("prefill", "decode", "carries"),
+    [
+        (NIXL, MOONCAKE, "bytes"),
+        (side(ANY, "nixl", ANY), side("other", "nixl", ANY), "bytes"),
+        (NIXL, side("vllm", NONE, "0.24.0"), NONE),
+        (side("vllm", ANY, "0.24.0"), side("vllm", NONE, "0.24.0"), NONE),
+        (NIXL, side("vllm", "other", "0.24.0"), U),
+        (NIXL, side("vllm", ANY, "0.24.0"), U),
+    ],
+)
+def test_what_crosses(prefill, decode, carries) -> None:
+    assert sides(prefill, decode, "carries") == carries
+    assert sides(decode, prefill, "carries") == carries
+
+
+@pytest.mark.parametrize(
+    ("declared", "dtype", "layout", "block_size"),
+    [
+        (NONE, False, False, False),
+        (("dtype",), True, False, False),
+        (("layout", "block_size"), False, True, True),
+        (ANY, False, False, False),
+    ],
+)
+def test_conversions_are_declared_or_those_of_the_connectors(declared, dtype, layout, block_size) -> None:
+    scope = boundary(NIXL, NIXL, {"conversion.of": declared})
+    assert [value(scope, f"handoff.converts_{aspect}") for aspect in ("dtype", "layout", "block_size")] == [
+        dtype,
+        layout,
+        block_size,
+    ]
+    assert sides(NIXL, OLD, "converts_layout", {"conversion.of": ANY}) is False
+    assert sides(OLD, OLD, "converts_layout", {"conversion.of": ANY}) == U
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("nixl", "nixl", True),
+        ("nixl", "mooncake", False),
+        ("multi", "nixl", U),
+        ("other", "other", U),
+        (ANY, ANY, U),
+        (ANY, "multi", U),
+        (NONE, NONE, True),
+        (NONE, "nixl", False),
+        (Unknown("?", ("nixl", "mooncake")), "lmcache", False),
+    ],
+)
+def test_one_connector(one, other, same) -> None:
+    assert sides({"connector.name": one}, {"connector.name": other}, "one_connector") == same
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "connector", "same"),
+    [
+        ("vllm", "vllm", ANY, True),
+        ("vllm", "sglang", "nixl", False),
+        ("vllm", "vllm-ascend", "nixl", U),
+        ("vllm-ascend", "vllm", "mooncake", False),
+        ("other", "other", "nixl", U),
+        ("other", "vllm", "mooncake", U),
+        (ANY, "vllm", "nixl", U),
+    ],
+)
+def test_one_engine(one, other, connector, same) -> None:
+    prefill = {"engine.name": one, "connector.name": connector}
+    assert sides(prefill, {"engine.name": other}, "one_engine") == same
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "kind", "same"),
+    [
+        ("bf16", "bf16", ANY, True),
+        ("bf16", "fp16", "mla", False),
+        ("fp8_e4m3", "fp8_ds_mla", "dsa", U),
+        ("fp8_ds_mla", "fp8_e4m3", ANY, U),
+        ("fp8_e4m3", "fp8_ds_mla", "gqa", False),
+        ("fp8_e5m2", "fp8_ds_mla", "dsa", False),
+        (ANY, "bf16", "gqa", U),
+    ],
+)
+def test_one_kv_dtype(one, other, kind, same) -> None:
+    prefill = {"kv.dtype": one, "model.attention.kind": kind}
+    assert sides(prefill, {"kv.dtype": other}, "one_kv_dtype") == same
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "vendors", "same"),
+    [
+        ("0.24.0", "0.24", ("NVIDIA", "NVIDIA"), True),
+        ("0.24.0", "0.24", (ANY, "AMD"), True),
+        ("0.24.0", "0.24", ("NVIDIA", "AMD"), U),
+        ("0.24.0+cu126", "0.24.0+cu126", ("NVIDIA", "AMD"), True),
+        ("0.24.0+cu126", "0.24.0+rocm", ("NVIDIA", "AMD"), False),
+        ("0.24.0", "0.25.0", ("NVIDIA", "AMD"), False),
+        ("0.20", "0.2", ("NVIDIA", "NVIDIA"), False),
+        (Unknown("?", None, "x@sha256:1"), Unknown("?", None, "x@sha256:1"), ("NVIDIA", "NVIDIA"), True),
+        (Unknown("?", None, "x@sha256:1"), Unknown("?", None, "x@sha256:2"), ("NVIDIA", "NVIDIA"), U),
+    ],
+)
+def test_one_release(one, other, vendors, same) -> None:
+    prefill = {"engine.version": one, "accelerator.vendor": vendors[0]}
+    decode = {"engine.version": other, "accelerator.vendor": vendors[1]}
+    assert sides(prefill, decode, "one_release") == same
+
+
+@pytest.mark.parametrize(("enforced", "tolerates"), [(True, False), (False, U), (ANY, U)])
+def test_release_skew(enforced, tolerates) -> None:
+    assert sides({}, {"connector.enforce_handshake_compat": enforced}, "tolerates_release_skew") == tolerates
+
+
+RATIO = {
+    "accepts_decode_block_multiple": True,
+    "latent_kv": False,
+    "accepts_ratio_with_grouped_kv": False,
+    "accepts_ratio_in_host_buffer": False,
+}
+READS = {"kv.block_size": 16, "connector.mode": "pull", "parallelism.tp": 4, "model.grouped_kv": False}
+INTO = {"kv.block_size": 48, "parallelism.tp": 8, "connector.buffer_device": "device"}
+
+
+@pytest.mark.parametrize(
+    ("prefill", "decode", "handoff", "takes"),
+    [
+        ({}, {}, {}, True),
+        ({}, {"kv.block_size": 40}, {}, False),
+        ({}, {"kv.block_size": 8}, {}, False),
+        ({"connector.mode": "push"}, {}, {}, False),
+        ({"parallelism.tp": 16}, {}, {}, False),
+        ({"parallelism.tp": 16}, {}, {"latent_kv": True}, True),
+        ({"model.grouped_kv": True}, {}, {}, False),
+        ({"model.grouped_kv": True}, {}, {"accepts_ratio_with_grouped_kv": True}, True),
+        ({}, {"connector.buffer_device": "host"}, {}, False),
+        ({}, {"connector.buffer_device": "host"}, {"accepts_ratio_in_host_buffer": True}, True),
+        ({}, {}, {"accepts_decode_block_multiple": ANY}, U),
+        ({"kv.block_size": ANY}, {}, {}, U),
+        ({"kv.block_size": ANY, "connector.mode": "push"}, {}, {}, False),
+    ],
+)
+def test_block_ratio(prefill, decode, handoff, takes) -> None:
+    assert sides(READS | prefill, INTO | decode, "takes_block_ratio", RATIO | handoff) == takes
+
+
+PERMUTES = {"connector.permute_local_kv": True, "kv.layout": "NHD", "connector.mode": "pull"}
+WRITES = {"kv.layout": "HND", "model.grouped_kv": False}
+
+
+@pytest.mark.parametrize(
+    ("prefill", "decode", "able", "permutes"),
+    [
+        ({}, {}, True, True),
+        ({}, {}, False, False),
+        ({}, {}, ANY, U),
+        ({"kv.layout": "NHD"}, {"kv.layout": "HND"}, True, False),
+        ({"model.grouped_kv": True}, {}, True, False),
+        ({}, {"connector.mode": "push"}, True, False),
+        ({}, {"connector.permute_local_kv": False}, ANY, False),
+        ({"kv.layout": ANY}, {}, True, U),
+    ],
+)
+def test_permutation(prefill, decode, able, permutes) -> None:
+    handoff = {"permutes_by_setting": able}
+    assert sides(WRITES | prefill, PERMUTES | decode, "permutes_layout", handoff) == permutes
+
+
+def test_a_derived_fact_rests_on_defaults_too() -> None:
+    fact = boundary(VLLM, VLLM, scope=CLOSED).fact("prefill.connector.lease_extension_s")
+    assert (fact.value, fact.origin) == (20, DERIVED)
+    assert {leaf.path for leaf in fact.leaves()} == {
+        "connector.lease_s",
+        "engine.name",
+        "engine.version",
+        "connector.name",
+    }

@@ -1,0 +1,212 @@
+"""A derived fact depends on the facts that its signature names, on all of them, and on nothing else."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import product
+from random import Random
+from typing import Any
+
+import pytest
+
+from hetpd_cli.deployment import CLOSED, OPEN
+from hetpd_cli.facts import registry
+from hetpd_cli.facts.values import NONE, Unknown
+from hetpd_cli.fields import Field, field, fields
+from tests.facts.building import Leaves, boundary
+
+ALL = [derivation for kind in ("pool", "handoff") for derivation in registry.derivations(kind).values()]
+IDS = [f"{entry.kind}.{entry.path}" for entry in ALL]
+TRIALS = 60
+
+WORDS: dict[str, tuple[Any, ...]] = {
+    "accelerator": ("h100", "a100", "metax-c600", "mi300x", "our-own"),
+    "model.id": ("Qwen/Qwen3-32B", "deepseek-ai/DeepSeek-V3", "openai/gpt-oss-120b", "in-house/thing"),
+    "path.link": ("nvlink-3", "nvlink-4", "roce-400g", "carrier-pigeon"),
+    "engine.name": ("vllm", "sglang", "vllm-ascend", "other"),
+    "engine.version": ("0.24.0", "0.24", "0.25.0+cu126", "0.30.0", "0.5.14", "0.99.0"),
+    "engine.image": ("vllm/vllm-openai:v0.24.0", "vllm/vllm-openai:latest", "x@sha256:1", "lmsysorg/sglang:v0.5.14"),
+    "connector.name": ("nixl", "mooncake", "lmcache", "other", "multi", NONE),
+    "connector.side_channel.host": ("localhost", "0.0.0.0", "10.0.0.1", "::1"),
+    "connector.env.UCX_TLS": ("all", "tcp", "rc,cuda_copy", NONE),
+    "env.UCX_TLS": ("all", "tcp", "^ib", NONE),
+    "connector.backends": (("UCX",), ("GDS",)),
+    "hosts": (("a",), ("b",), ("a", "b")),
+    "conversion.of": (NONE, ("dtype",), ("layout", "block_size")),
+    "carries": ("bytes", "objects", NONE),
+    "kv.dtype": ("bf16", "fp8_e4m3", "fp8_ds_mla"),
+    "accelerator.vendor": ("NVIDIA", "AMD"),
+    "precision.activations": ("bf16", "fp32", "nvfp4", "fp8_e4m3"),
+    "parallelism.dp": (1, 2),
+}
+KINDS: dict[str, tuple[Any, ...]] = {
+    "boolean": (True, False),
+    "integer": (1, 2, 4, 8, 16, 48),
+    "number": (1, 2.5, 30, 4096),
+    "text": ("a", "b"),
+    "list": (("a",), ("b", "c"), ()),
+}
+
+
+@cache
+def domain(kind: str, path: str) -> tuple[Any, ...]:
+    """Return values that the fact may have, unknown ones among them."""
+    known: Field | None = field(kind, path)
+    derivation = registry.derivation(kind, path)
+    shape = known.kind if known else derivation.result if derivation else "text"
+    values = WORDS.get(path) or (known.choices if known else None) or KINDS[shape]
+    some = tuple(entry for entry in values if entry is not NONE)[:2]
+    return (*values, Unknown("not said"), Unknown("one of two", some), Unknown("named", None, f"the {path}"))
+
+
+def home(derivation: registry.Derivation, name: str) -> tuple[str, str, str]:
+    """Return the subject, its kind and the path of an input."""
+    prefix, _, rest = name.partition(".")
+    if derivation.kind == "handoff":
+        return (prefix, "pool", rest) if prefix in {"prefill", "decode"} else ("handoff", "handoff", name)
+    return "prefill", "pool", name
+
+
+def others(derivation: registry.Derivation, random: Random) -> dict[str, Leaves]:
+    """Return random leaves of all facts but the derived one and its inputs."""
+    taken = {home(derivation, name)[::2] for name in derivation.inputs}
+    taken.add(("handoff" if derivation.kind == "handoff" else "prefill", derivation.path))
+    return {
+        subject: {
+            path: random.choice(domain(kind, path))
+            for path in (*fields(kind), *registry.derivations(kind))
+            if (subject, path) not in taken and "*" not in path and random.random() < 0.5
+        }
+        for subject, kind in (("prefill", "pool"), ("decode", "pool"), ("handoff", "handoff"))
+    }
+
+
+def result(derivation: registry.Derivation, inputs: dict[str, Any], rest: dict[str, Leaves], scope: str) -> Any:
+    leaves = {subject: dict(stated) for subject, stated in rest.items()}
+    for name, value in inputs.items():
+        subject, _, path = home(derivation, name)
+        leaves[subject][path] = value
+    found = boundary(leaves["prefill"], leaves["decode"], leaves["handoff"], scope=scope)
+    fact = found.fact(f"{'handoff' if derivation.kind == 'handoff' else 'prefill'}.{derivation.path}")
+    assert [entry.value for entry in fact.inputs] == list(inputs.values())
+    return repr(fact.value), fact.origin, fact.note, fact.unit
+
+
+@pytest.mark.parametrize("derivation", ALL, ids=IDS)
+def test_all_other_facts_can_be_anything(derivation) -> None:
+    random = Random(derivation.path)
+    for _ in range(TRIALS // 3):
+        inputs = {name: random.choice(domain(*home(derivation, name)[1:])) for name in derivation.inputs}
+        alone = result(derivation, inputs, {"prefill": {}, "decode": {}, "handoff": {}}, OPEN)
+        for scope in (OPEN, CLOSED):
+            assert result(derivation, inputs, others(derivation, random), scope) == alone
+
+
+@pytest.mark.parametrize("derivation", ALL, ids=IDS)
+def test_every_input_matters(derivation) -> None:
+    """An input that changes nothing is an edge of the graph that isn't there."""
+    random = Random(derivation.path)
+    domains = {name: domain(*home(derivation, name)[1:]) for name in derivation.inputs}
+    idle = set(derivation.inputs)
+    for _ in range(TRIALS * 20):
+        if not idle:
+            break
+        inputs = {name: random.choice(values) for name, values in domains.items()}
+        before = repr(direct(derivation, inputs))
+        idle -= {
+            name
+            for name in idle
+            for other in domains[name]
+            if repr(direct(derivation, inputs | {name: other})) != before
+        }
+    assert idle <= OF_NO_ENGINE.get(derivation.path, frozenset())
+
+
+OF_NO_ENGINE = {
+    "converts_dtype": {f"{side}.engine.{name}" for side in ("prefill", "decode") for name in ("name", "version")}
+}
+"""Inputs that the capability table does not ask about, as all its rows for this ability hold for every engine."""
+
+
+def direct(derivation: registry.Derivation, inputs: dict[str, Any]) -> Any:
+    """Call the function; unknowns that it does not take stand for themselves."""
+    for name, value in inputs.items():
+        if isinstance(value, Unknown) and name not in derivation.lenient:
+            return value
+    return registry.plain(derivation.function(*inputs.values()))
+
+
+FALLS_BACK = {
+    "connector.ucx_rdma": "the connector's environment is taken to be empty where only the pool's is known",
+    "crosses_hosts": "the link is asked where hosts are not known",
+    "model.grouped_kv": "the model table is asked where the window is not known",
+    **dict.fromkeys(
+        ("converts_dtype", "converts_layout", "converts_block_size"),
+        "the connectors are asked where no conversion is declared",
+    ),
+}
+"""Facts that read a second source where the first says nothing: two sources may contradict each other."""
+
+LENIENT = [entry for entry in ALL if entry.lenient and entry.path not in FALLS_BACK]
+
+
+@pytest.mark.parametrize("derivation", LENIENT, ids=[entry.path for entry in LENIENT])
+def test_knowing_more_never_contradicts(derivation) -> None:
+    """What a function decides while some of its inputs are unknown is what it says once they are known."""
+    random = Random(derivation.path)
+    for _ in range(TRIALS):
+        part = {name: random.choice(domain(*home(derivation, name)[1:])) for name in derivation.inputs}
+        before = direct(derivation, part)
+        if isinstance(before, Unknown):
+            continue
+        for _ in range(5):
+            whole = completed(derivation, part, random)
+            after = direct(derivation, whole)
+            assert isinstance(after, Unknown) or after == before, (part, whole)
+
+
+def completed(derivation: registry.Derivation, part: dict[str, Any], random: Random) -> dict[str, Any]:
+    """Return ``part`` with its unknowns replaced by a possible value, those of one identity by the same."""
+    chosen: dict[str, Any] = {}
+    whole = dict(part)
+    for name, value in part.items():
+        if isinstance(value, Unknown):
+            known = [entry for entry in domain(*home(derivation, name)[1:]) if not isinstance(entry, Unknown)]
+            whole[name] = chosen.setdefault(value.identity or name, random.choice(value.candidates or known))
+    return whole
+
+
+def test_joint_choices_are_tried_and_none_is_not_swallowed() -> None:
+    """The framework's own completion: brute force over the candidates of two inputs of a strict function."""
+    ports, sizes = (5600, 5700), (1, 2, 4)
+    leaves = {
+        "connector.side_channel.port": Unknown("?", ports),
+        "parallelism.dp": Unknown("?", sizes),
+        "hosts": ("a",),
+    }
+    fact = boundary(leaves).fact("prefill.connector.side_channel.last_port")
+    assert set(fact.value.candidates) == {port + size - 1 for port, size in product(ports, sizes)}
+    many = Unknown("?", tuple(range(1, 40)))
+    fact = boundary({**leaves, "parallelism.dp": many}).fact("prefill.connector.side_channel.last_port")
+    assert fact.value.candidates is None
+    some_none = Unknown("?", (1, NONE))
+    fact = boundary({**leaves, "parallelism.dp": some_none}).fact("prefill.connector.side_channel.last_port")
+    assert fact.value.candidates is None
+    assert (
+        boundary({**leaves, "parallelism.dp": Unknown("?", ())})
+        .fact("prefill.connector.side_channel.last_port")
+        .unknown
+    )
+
+
+def test_an_identity_goes_through_a_derivation_if_every_input_has_one() -> None:
+    def ranks(tp: Any, pp: int) -> Any:
+        sizes = {f"parallelism.{name}": 1 for name in ("dp", "cp", "dp_attention")}
+        leaves = {"engine.name": "vllm", "parallelism.tp": tp, "parallelism.pp": pp, **sizes}
+        return boundary(leaves).fact("prefill.parallelism.ranks").value
+
+    named = Unknown("?", None, "a")
+    assert ranks(named, 2).identity == ranks(Unknown("!", None, "a"), 2).identity is not None
+    assert ranks(named, 2).identity != ranks(named, 4).identity
+    assert ranks(named, 2).identity != ranks(Unknown("?", None, "b"), 2).identity
+    assert ranks(Unknown("?"), 2).identity is None
