@@ -162,3 +162,18 @@ def object_paths(section: str) -> frozenset[str]:
                 yield from walk(inner, f"{prefix}{key}.")
 
     return frozenset(walk(resolve({"$ref": f"#/$defs/{SECTIONS[section]}"}), ""))
+
+
+def schema_part(section: str, path: str) -> dict[str, Any] | None:
+    """Return what the schema says of ``path`` (a field or a mapping) of a kind of section; None if there is none."""
+    part: dict[str, Any] = {"$ref": f"#/$defs/{SECTIONS[section]}"}
+    for key in path.split("."):
+        inner = object_of(resolve(part))
+        if inner is None:
+            return None
+        extra = inner.get("additionalProperties")
+        found = inner.get("properties", {}).get(key, extra if isinstance(extra, dict) else None)
+        if found is None or resolve(found).get("x-fact") is False:
+            return None
+        part = resolve(found)
+    return part

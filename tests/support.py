@@ -6,8 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hetpd_cli.checking import Plan, run
 from hetpd_cli.engine.catalogue import catalogue, load_rule, rule_files
-from hetpd_cli.engine.check import check
 from hetpd_cli.resources import rules_dir
 from hetpd_cli.sources.inputs import read_text
 from hetpd_cli.sources.text import Limits, SourceText
@@ -20,8 +20,9 @@ ROOT = Path(__file__).parent.parent
 
 
 def check_text(text: str, path: str = "deploy.yaml") -> Report:
-    """Return the report on one text with every built-in rule."""
-    return check([read_text(SourceText(path, text), Limits())], catalogue())
+    """Return the report on one text with every built-in rule and what the text itself suppresses."""
+    plan = Plan(catalogue(), catalogue())
+    return run([read_text(SourceText(path, text), Limits())], plan).report
 
 
 def deployment_of(text: str) -> Deployment:

@@ -87,7 +87,9 @@ def check(  # noqa: PLR0913, PLR0917 (the options of a command)
     ignore: Annotated[
         list[str] | None, typer.Option("--ignore", "-i", metavar="RULES", help="All rules but these.")
     ] = None,
-    fail_on: Annotated[Level, typer.Option("--fail-on", help="Mildest severity that exits with 1.")] = Level.error,
+    fail_on: Annotated[
+        Level | None, typer.Option("--fail-on", help="Mildest severity that exits with 1.  [default: error]")
+    ] = None,
     fail_on_undecided: Annotated[
         list[str] | None,
         typer.Option(
@@ -100,6 +102,18 @@ def check(  # noqa: PLR0913, PLR0917 (the options of a command)
     allow_empty: Annotated[
         bool, typer.Option("--allow-empty", help="A directory without any input is no error.")
     ] = False,
+    config: Annotated[
+        str | None,
+        typer.Option("--config", metavar="FILE", help="Configuration, instead of the nearest one above the inputs."),
+    ] = None,
+    no_config: Annotated[bool, typer.Option("--no-config", help="Read no configuration.")] = False,
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", metavar="FILE", help="Suppress the findings listed there; it shrinks by itself."),
+    ] = None,
+    write_baseline: Annotated[
+        bool, typer.Option("--write-baseline", help="Write today's findings to the baseline, and exit with 0.")
+    ] = False,
     color: Annotated[Colour, typer.Option("--color", help="When to colour.")] = Colour.auto,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print findings only.")] = False,
     verbose: Annotated[
@@ -111,16 +125,19 @@ def check(  # noqa: PLR0913, PLR0917 (the options of a command)
     Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 wrong usage, 3 an input missing or unreadable or a
     directory without inputs, 4 hetpd itself failed.
     """
-    from hetpd_cli.cli.check import Request, run_check
+    from hetpd_cli.cli.check import Request, Settings, run_check
     from hetpd_cli.cli.exit_codes import Gate
 
-    gate = Gate(fail_on.value, _cells(fail_on_undecided or ()), fail_on_unresolved, allow_empty)
+    gate = Gate(fail_on and fail_on.value, _cells(fail_on_undecided or ()), fail_on_unresolved, allow_empty)
+    if config and no_config:
+        raise typer.BadParameter("--config and --no-config exclude each other", param_hint="--config")
     request = Request(
         tuple(paths or ["."]),
         output.value,
         tuple(select or ()),
         tuple(ignore or ()),
         gate,
+        Settings(config, no_config, baseline, write_baseline),
         color.value,
         quiet,
         verbose,

@@ -15,6 +15,7 @@ USAGE = 2
 UNREADABLE = 3
 
 NEVER = "never"
+DEFAULT_LEVEL = "error"
 ANY_CELL = "any"
 SURE_ENOUGH = ("certain", "likely")
 """Confidences that may fail a run; a guess never does."""
@@ -23,11 +24,11 @@ SURE_ENOUGH = ("certain", "likely")
 class Gate(NamedTuple):
     """What makes a run fail.
 
-    ``fail_on`` is the mildest severity that does, or ``never``. ``undecided`` holds the cells whose undecided
-    verdicts do, or :data:`ANY_CELL`.
+    ``fail_on`` is the mildest severity that does, or ``never``; None is that of the configuration. ``undecided``
+    holds the cells whose undecided verdicts do, or :data:`ANY_CELL`.
     """
 
-    fail_on: str = "error"
+    fail_on: str | None = None
     undecided: tuple[str, ...] = ()
     unresolved: bool = False
     allow_empty: bool = False
@@ -50,9 +51,10 @@ def exit_code(report: Report, empty: tuple[str, ...], gate: Gate) -> int:
 
 
 def _failing(report: Report, gate: Gate) -> bool:
-    if gate.fail_on == NEVER:
+    fail_on = gate.fail_on or DEFAULT_LEVEL
+    if fail_on == NEVER:
         return False
-    levels = SEVERITIES[: SEVERITIES.index(gate.fail_on) + 1]
+    levels = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
     return any(
         found.severity in levels and found.suppressed is None and found.confidence in SURE_ENOUGH
         for found in report.findings

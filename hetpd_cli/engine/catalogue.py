@@ -7,12 +7,12 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hetpd_cli.engine.expressions import compile_tree, reads
+from hetpd_cli.engine.expressions import compile_tree, reads, with_parameters
 from hetpd_cli.findings import Evidence
 from hetpd_cli.resources import compiled, rules_dir, schema_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 
 INPUT = "input"
@@ -44,6 +44,19 @@ class Rule:
     def require(self) -> Callable[[Any], Any]:
         """What must be true where the rule applies."""
         return compile_tree(self.data["require"])
+
+    def configured(self, severity: str | None, parameters: Mapping[str, float]) -> Rule:
+        """Return this rule with another severity and other thresholds, in the units that it gives them."""
+        data = dict(self.data)
+        data["severity"] = severity or self.severity
+        if parameters:
+            known = data["parameters"]
+            data["parameters"] = {
+                name: {**entry, "value": parameters.get(name, entry["value"])} for name, entry in known.items()
+            }
+            for key in ("when", "require"):
+                data[key] = with_parameters(data[key], parameters)
+        return Rule(data)
 
     @cached_property
     def evidence(self) -> tuple[Evidence, ...]:
@@ -125,9 +138,3 @@ def compile_builtin() -> list[dict[str, Any]]:
 def catalogue() -> tuple[Rule, ...]:
     """Return the built-in rules."""
     return tuple(Rule(rule) for rule in compile_builtin())
-
-
-@cache
-def input_rules() -> dict[str, Rule]:
-    """Return the rules about inputs themselves, by name."""
-    return {rule.name: rule for rule in catalogue() if rule.over == INPUT}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hetpd_cli.engine.findings import Violation
     from hetpd_cli.engine.verdicts import Verdict
     from hetpd_cli.facts.space import Scope
+    from hetpd_cli.sources.problems import Problem
     from hetpd_cli.sources.reader import Reading
 
 OPEN_CELLS = ("O1", "O2")
@@ -105,15 +106,17 @@ def _undecided(rule: Rule, waiting: list[tuple[Scope, Verdict]], scopes: Scopes)
 # -- reports ---------------------------------------------------------------------------------------------------
 
 
-def check(readings: Sequence[Reading], rules: Sequence[Rule]) -> Report:
-    """Check ``readings`` against ``rules``. Raises RuleCrashError where a rule is faulty."""
-    findings: list[Finding] = []
+def check(readings: Sequence[Reading], rules: Sequence[Rule], problems: Sequence[Problem] = ()) -> Report:
+    """Check ``readings`` against ``rules`` and report ``problems`` with what is wrong with the readings themselves.
+
+    Raises RuleCrashError where a rule is faulty.
+    """
+    findings: list[Finding] = _of_problems(problems, rules)
     undecided: list[Undecided] = []
     inputs: list[InputReport] = []
     outcomes: list[tuple[Rule, str]] = []
-    selected = {rule.code for rule in rules}
     for reading in readings:
-        findings += [found for found in map(input_finding, reading.problems) if found.code in selected]
+        findings += _of_problems(reading.problems, rules)
         labels: list[str] = []
         for deployment in reading.deployments:
             judged = judge_deployment(deployment, rules)
@@ -134,6 +137,19 @@ def check(readings: Sequence[Reading], rules: Sequence[Rule]) -> Report:
         settling=_settling(undecided),
         texts={text.path: text.text for reading in readings for text in reading.texts},
     )
+
+
+def with_problems(report: Report, problems: Sequence[Problem], rules: Sequence[Rule]) -> Report:
+    """Return ``report`` with the findings of ``problems`` among its own."""
+    return report._replace(findings=tuple(sorted([*report.findings, *_of_problems(problems, rules)], key=_order)))
+
+
+def _of_problems(problems: Sequence[Problem], rules: Sequence[Rule]) -> list[Finding]:
+    """Return the findings of ``problems``, those of rules that are not asked left out."""
+    if not problems:
+        return []
+    by_name = {rule.name: rule for rule in rules if rule.over == INPUT}
+    return [input_finding(problem, by_name[problem.rule]) for problem in problems if problem.rule in by_name]
 
 
 def _order(found: Finding) -> tuple[str, int, int, int, str, str]:

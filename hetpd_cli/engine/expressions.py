@@ -3,7 +3,8 @@
 An expression becomes a tree of JSON lists (what the catalogue stores), and that becomes nested functions (what is
 evaluated). Evaluation is three-valued; what an expression reads is the constraint graph.
 
-Tree nodes: ``["value", v]``, ``["fact", name]``, ``["declared", name]``, ``["and", ...]``, ``["or", ...]``,
+Tree nodes: ``["value", v]``, ``["param", name, v]``, ``["fact", name]``, ``["declared", name]``, ``["and", ...]``,
+``["or", ...]``,
 ``["not", x]``, ``["compare", op, a, b]``, ``["arithmetic", op, a, b]``, ``["list", ...]``, ``["call", name, ...]``,
 ``["over", aggregate, collection, x]``.
 """
@@ -18,7 +19,7 @@ from hetpd_cli.facts.values import NONE, UNDECIDED, Unknown
 from hetpd_cli.versions import is_version, same_version, version_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     Evaluate = Callable[[Any], Any]
 
@@ -123,6 +124,10 @@ def compile_tree(tree: list[Any]) -> Evaluate:
 def _value(constant: Any) -> Evaluate:
     fixed = tuple(constant) if isinstance(constant, list) else NONE if constant is None else constant
     return lambda _: fixed
+
+
+def _parameter(_: str, value: float) -> Evaluate:
+    return lambda _: value
 
 
 def _fact(name: str) -> Evaluate:
@@ -230,6 +235,7 @@ _AGGREGATES: dict[str, Callable[[list[Any]], Any]] = {
 
 _COMPILERS: dict[str, Callable[..., Evaluate]] = {
     "value": _value,
+    "param": _parameter,
     "fact": _fact,
     "declared": _declared,
     "and": _all,
@@ -251,3 +257,10 @@ def reads(tree: list[Any]) -> Iterator[str]:
     for part in tree[1:]:
         if isinstance(part, list) and part and isinstance(part[0], str) and part[0] in _COMPILERS:
             yield from reads(part)
+
+
+def with_parameters(tree: list[Any], values: Mapping[str, float]) -> list[Any]:
+    """Return ``tree`` with the parameters named in ``values`` set to these."""
+    if tree[0] == "param":
+        return ["param", tree[1], values.get(tree[1], tree[2])]
+    return [with_parameters(part, values) if isinstance(part, list) and part else part for part in tree]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hetpd_cli.engine.catalogue import PLACEHOLDER, Rule, input_rules
+from hetpd_cli.engine.catalogue import PLACEHOLDER, Rule
 from hetpd_cli.engine.verdicts import Leaf, Verdict, deciding
-from hetpd_cli.facts.values import DEFAULT, NONE, Nothing, Unknown
-from hetpd_cli.findings import Evidence, FactView, Finding, LabelledPlace
+from hetpd_cli.facts.values import ASSUMED, DEFAULT, NONE, Nothing, Unknown
+from hetpd_cli.findings import FactView, Finding, LabelledPlace
 from hetpd_cli.wording import number_text, unit_text
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from hetpd_cli.facts.space import Fact, Scope
     from hetpd_cli.places import Place
     from hetpd_cli.sources.problems import Problem
+
+SILENT = {DEFAULT: "defaults to", ASSUMED: "assumed to be"}
+"""Origins of facts that nobody wrote in an input, with the words for them."""
 
 LABEL_WORDS = 6
 NAMES_IN_MESSAGE = 4
@@ -154,13 +157,14 @@ def _anchors(member: Violation) -> Iterable[tuple[int, Place, str]]:
         silent = [
             leaf
             for leaf in member.leaves
-            if leaf.fact.owner is subject and leaf.fact.origin == DEFAULT and leaf.fact.place is None
+            if leaf.fact.owner is subject and leaf.fact.origin in SILENT and leaf.fact.place is None
         ]
         said = next((leaf for leaf in silent if leaf.name in labels), None)
         if said is None and subject not in pointed and silent:
             said = silent[0]
         if said is not None:
-            yield _rank(member, said), subject.place, _short(f"{said.fact.path} defaults to {shown(said.fact)}")
+            word = SILENT[said.fact.origin]
+            yield _rank(member, said), subject.place, _short(f"{said.fact.path} {word} {shown(said.fact)}")
         elif subject not in pointed and {"handoff", "first"} & set(member.scope.subjects):
             yield _rank(member, None), subject.place, "the other side"
 
@@ -202,8 +206,14 @@ def finding(group: list[Violation]) -> Finding:
         boundaries=tuple(dict.fromkeys(label for member in group for label in member.boundaries)),
         facts=views,
         evidence=rule.evidence,
-        identity=tuple(sorted({f"{view.of}: {view.name}={view.value!r}" for view in views})),
+        identity=_identity(group),
     )
+
+
+def _identity(group: list[Violation]) -> tuple[str, ...]:
+    """Return the deciding facts with their values: what nobody wrote or derived otherwise next time stays the same."""
+    views = [view(leaf.name, leaf.fact) for member in group for leaf in member.leaves]
+    return tuple(sorted({f"{one.of}: {one.name}={one.value!r}" for one in views}))
 
 
 def _fallback(member: Violation) -> tuple[LabelledPlace, ...]:
@@ -237,12 +247,9 @@ def view(name: str, fact: Fact) -> FactView:
     return FactView(name, value, fact.unit, fact.origin, fact.place, fact.written, fact.note, fact.owner.name)
 
 
-def input_finding(problem: Problem) -> Finding:
-    """Return the finding of a fault of an input."""
-    rule = input_rules()[problem.rule]
+def input_finding(problem: Problem, rule: Rule) -> Finding:
+    """Return the finding of a fault of an input, which ``rule`` is about."""
     data = rule.data
-    path = next(spot.place.path for spot in problem.places if spot.primary)
-    evidence: tuple[Evidence, ...] = rule.evidence
     return Finding(
         code=rule.code,
         name=rule.name,
@@ -253,6 +260,6 @@ def input_finding(problem: Problem) -> Finding:
         fix=problem.fix or data["fix"],
         impact=data.get("impact"),
         confidence=data["confidence"],
-        evidence=evidence,
-        identity=(path, problem.message),
+        evidence=rule.evidence,
+        identity=(problem.message,),
     )

@@ -189,7 +189,7 @@ class _Parser:
         if name not in self.context.parameters:
             raise ExpressionError(f"param.{name} is not among the rule's parameters")
         value, unit = self.context.parameters[name]
-        return Typed(["value", value], None if unit == "1" else unit)
+        return Typed(["param", name, value], None if unit == "1" else unit)
 
     def _call(self, node: ast.Call) -> Typed:
         name = _dotted(node.func)

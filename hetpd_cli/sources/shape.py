@@ -62,16 +62,17 @@ class Decoder:
             key = entry.key.source
             name = f"{where}.{key}" if where else key
             if key in known:
-                self._value(entry.value, resolve(known[key]), prefix + key, section, name)
+                self.value(entry.value, resolve(known[key]), prefix + key, section, name)
             elif isinstance(extra, dict):
-                self._value(entry.value, resolve(extra), prefix + key, section, name)
+                self.value(entry.value, resolve(extra), prefix + key, section, name)
             else:
                 self._unknown_key(entry, list(known), section.kind, where)
         for key in part.get("required", ()):
             if node.get(key) is None:
                 self._missing(node, key, where)
 
-    def _value(self, node: Node, part: dict[str, Any], path: str, section: Section, where: str) -> None:
+    def value(self, node: Node, part: dict[str, Any], path: str, section: Section, where: str) -> None:
+        """Decode ``node`` as ``part`` of the schema and state what it says at ``path`` of ``section``."""
         inner = object_of(part)
         if part.get("type") == "array" and resolve(part["items"]).get("type") == "object":
             return

@@ -14,7 +14,15 @@ from hetpd_cli.findings import CELLS
 from hetpd_cli.resources import load_schema, rules_dir
 from tests.support import raw_rules
 
-FOLDERS = {"0": "input", "1": "placement", "2": "representation", "3": "path", "4": "ownership", "5": "launch"}
+FOLDERS = {
+    "0": "input",
+    "1": "placement",
+    "2": "representation",
+    "3": "path",
+    "4": "ownership",
+    "5": "launch",
+    "9": "configuration",
+}
 DECISIONS = {
     "T1": "placement", "T2": "placement", "T3": "placement",
     "T4": "representation", "T5": "representation", "O1": "representation", "O2": "representation",

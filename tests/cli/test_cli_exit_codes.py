@@ -77,7 +77,7 @@ def hetpd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         ("missing.yaml --allow-empty", 3),
         ("missing.yaml error.yaml", 3),
         ("broken.yaml error.yaml", 3),
-        ("error.yaml missing.yaml --select HPD9", 2),
+        ("error.yaml missing.yaml --select HPD8", 2),
         ("missing.yaml --ignore nonsense", 2),
         ("missing.yaml --fail-on-undecided=T9", 2),
         ("missing.yaml --fail-on sometimes", 2),
@@ -194,7 +194,7 @@ def test_its_own_failure_is_4_before_all_else(
         raise error
 
     codes: list[int] = []
-    monkeypatch.setattr("hetpd_cli.cli.check.check", fail)
+    monkeypatch.setattr("hetpd_cli.cli.check.run", fail)
     monkeypatch.setattr(entry.os, "_exit", codes.append)
     monkeypatch.setattr(sys, "argv", ["hetpd", "check", "missing.yaml", "error.yaml", "empty"])
     monkeypatch.setattr(entry.gc, "set_threshold", lambda _: None)

@@ -44,7 +44,7 @@ def refused(text: str, context: Context = BOUNDARY) -> str:
         ("1 + 2 * 3", ["arithmetic", "+", ["value", 1], ["arithmetic", "*", ["value", 2], ["value", 3]]]),
         ("abs(1)", ["call", "abs", ["value", 1]]),
         ("ms(1500)", ["value", 1.5]),
-        ("param.limit", ["value", 30.0]),
+        ("param.limit", ["param", "limit", 30.0]),
         ("declared(handoff.path)", ["declared", "handoff.path"]),
         ("declared(workload)", ["declared", "workload."]),
         ("  \n true \n ", ["value", True]),
