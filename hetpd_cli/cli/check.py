@@ -10,7 +10,7 @@ from hetpd_cli.checking import Plan, run
 from hetpd_cli.cli.exit_codes import OK, USAGE, Gate, exit_code, undecided_failures
 from hetpd_cli.cli.output import options, write
 from hetpd_cli.cli.selection import UnknownRuleError, selected
-from hetpd_cli.cli.setup import Setup, UsageError, configured
+from hetpd_cli.cli.setup import Setup, UsageError, configured, in_folder
 from hetpd_cli.configuration.read import ConfigurationError
 from hetpd_cli.report import renderer
 from hetpd_cli.report.style import inert
@@ -100,7 +100,7 @@ def _baseline_path(request: Request, setup: Setup) -> str | None:
     if request.settings.baseline is not None:
         return request.settings.baseline
     named = setup.configuration.baseline
-    return None if named is None else os.path.join(setup.configuration.folder, named)  # noqa: PTH118
+    return None if named is None else in_folder(setup.configuration, named)
 
 
 def _write_baseline(outcome: Outcome, request: Request, setup: Setup) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.configuration.read import ConfigurationError, find, load
@@ -36,9 +37,19 @@ def configured(paths: Sequence[str], config: str | None = None, *, no_config: bo
     if path is None:
         return Setup(Configuration(), catalogue())
     from hetpd_cli.configuration.rules import configured as as_configured
+    from hetpd_cli.tables.own import TableError
 
     try:
         configuration = load(path)
+        if configuration.table_folders:
+            from hetpd_cli.tables import use_own
+
+            use_own([in_folder(configuration, folder) for folder in configuration.table_folders])
         return Setup(configuration, as_configured(catalogue(), configuration))
-    except ConfigurationError as error:
+    except (ConfigurationError, TableError) as error:
         raise UsageError(str(error)) from None
+
+
+def in_folder(configuration: Configuration, path: str) -> str:
+    """Return a path of the configuration as it is meant: from the configuration's folder."""
+    return os.path.join(configuration.folder, path)  # noqa: PTH118 (paths stay text)

@@ -6,12 +6,15 @@ A missing cell or row is unknown, never no.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hetpd_cli.facts.registry import Default
 from hetpd_cli.facts.values import Known
 from hetpd_cli.resources import compiled, table_path
 from hetpd_cli.versions import version_in
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TABLES = ("accelerators", "links", "models", "capabilities", "engines", "sources")
 
@@ -62,7 +65,36 @@ def _ranges(rows: list[dict[str, Any]]) -> dict[str, list[list[Any]]]:
 def table(name: str) -> dict[str, Any]:
     """Return the compiled table called ``name`` (one of :data:`TABLES`)."""
     content: dict[str, Any] = compiled(name, lambda: [table_path(name)], lambda: _build(name))
+    if name in _OWN:
+        from hetpd_cli.tables.own import laid_over
+
+        rows = laid_over(content["rows"], _OWN[name])
+        return {"rows": rows, "index": _index(rows), "ranges": _ranges(rows)}
     return content
+
+
+_OWN: dict[str, list[dict[str, Any]]] = {}
+
+
+def use_own(folders: Sequence[str]) -> None:
+    """Lay the tables of ``folders`` over the built-in ones for the rest of the process, later ones over earlier ones.
+
+    Raises TableError with every fault; then nothing is changed. No folders restore the built-in tables.
+    """
+    from hetpd_cli.tables.own import TableError, laid_over, read_folder
+
+    tables: dict[str, list[dict[str, Any]]] = {}
+    for folder in folders:
+        for name, rows in read_folder(folder).items():
+            tables[name] = laid_over(tables.get(name, []), rows)
+    try:
+        for name, rows in tables.items():
+            _index(laid_over(table(name)["rows"], rows))
+    except ValueError as error:
+        raise TableError([str(error)]) from None
+    _OWN.clear()
+    _OWN.update(tables)
+    table.cache_clear()
 
 
 def row(name: str, key: str) -> dict[str, Any] | None:
