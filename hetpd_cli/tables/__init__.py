@@ -121,9 +121,9 @@ def engine_default(engine: str, version: str, connector: str | None, path: str) 
 
 
 def lifecycle(engine: str, connector: str, mode: str | None, version: str | None, name: str) -> Cell | None:
-    """Return a cell of the lifecycle of an engine's connector in ``mode`` at ``version``; None where no row covers it."""
+    """Return what happens at a moment of the lifecycle of an engine's connector in ``mode``; None where not covered."""
     ranges = table("lifecycles")["ranges"]
-    for owner in (f"{connector} {mode}", connector):
+    for owner in (f"{connector} {mode}", connector, None):
         for spec, raw in ranges.get(f"{engine}/{owner}/{name}", ()):
             if _covers(spec, version):
                 return _cell(raw)
