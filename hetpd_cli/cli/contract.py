@@ -40,7 +40,7 @@ def run_contract(request: Request) -> int:
 
 
 def exit_code(report: ContractReport, empty: tuple[str, ...]) -> int:
-    """Return 3 for an unreadable input or an empty directory, else 1 where a state can't cross as things stand, else 0."""
+    """Return 3 for an unreadable input or an empty directory, else 1 where some state can't cross as it is, else 0."""
     if empty or any(item.status == "unreadable" for item in report.inputs):
         return UNREADABLE
     return FINDINGS if any(contract.broken for contract in report.contracts) else OK

@@ -196,7 +196,7 @@ SPACE = (LAYOUT, BLOCK_SIZE, *PARTITION)
 """How the state lies in memory and over ranks."""
 
 SHOWN_ONLY = (
-    Compared("TP", "parallelism.tp", _same),
+    Compared("TP", "parallelism.tp", _same_unless_latent),
     Compared("DP attention", "parallelism.dp_attention", _same),
 )
 """What attention TP is made of."""
@@ -283,6 +283,9 @@ def _duties(scope: Scope) -> tuple[Duty, ...]:
 
 def _duty(scope: Scope, moment: str) -> Duty:
     prefill, decode = (_of_lifecycle(scope, side, moment) for side in SIDES)
+    known = [_value(scope, f"handoff.{name}") for name in ("one_engine", "one_connector")]
+    if False in known or _same(scope, "connector.mode") is False:
+        return Duty(moment, None, "the two sides follow different lifecycles")
     if prefill is None or decode is None:
         return Duty(moment, None, _unknown_lifecycle(scope, "prefill" if prefill is None else "decode"))
     if prefill.value != decode.value:

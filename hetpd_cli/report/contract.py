@@ -9,7 +9,7 @@ from hetpd_cli.report.style import Style, finish, inert, prose, solid, width, wr
 from hetpd_cli.report.words import path_text, place_text, plural, value_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from hetpd_cli.contracts import Contract, ContractReport, Duty, Entry, Step
     from hetpd_cli.findings import FactView, InputReport
@@ -24,6 +24,15 @@ _PIPED = 120
 _NEEDS = 8
 _MARKS = {NO: "x", UNKNOWN: "?", YES: " "}
 _ROLES = {NO: "error", UNKNOWN: "warning", YES: "faint"}
+_SILENT = (
+    (YES, "none", True),
+    (YES, "agree, not stated", False),
+    (UNKNOWN, "not known", False),
+    (None, "not stated", False),
+)
+"""Entries without a row of their own: whether they agree, what is said of them, whether a value is known."""
+_MADE_OF = {"attention TP": "TP"}
+"""Entry that says nothing new where its values are those of another."""
 _ALONE = {"starts_move": "starts the move", "cleans_up": "cleans up", "pins_source": "pins source"}
 _SHORT = {"looked up": "table", "derived": "derived", "default": "default", "assumed": "assumed"}
 
@@ -41,7 +50,10 @@ class _Pen(NamedTuple):
 def render(report: ContractReport, options: Options) -> str:
     """Return every contract, then inputs without one, then a summary."""
     pen = _Pen(options, Style(options.colour))
-    blocks = [_contract(contract, pen) for contract in report.contracts]
+    blocks = [
+        _contract(contract, _alike(contract, report.contracts[:number]), pen)
+        for number, contract in enumerate(report.contracts)
+    ]
     blocks += [[row for item in report.inputs if item.detail or not item.boundaries for row in _input(item, pen)]]
     blocks += [_summary(report, pen)]
     lines: list[str] = []
@@ -71,7 +83,13 @@ def _summary(report: ContractReport, pen: _Pen) -> list[str]:
 # One contract
 
 
-def _contract(contract: Contract, pen: _Pen) -> list[str]:
+def _alike(contract: Contract, before: Sequence[Contract]) -> Contract | None:
+    """Return the first contract of the same file in which the same owners have the same duties."""
+    alike = (other for other in before if (other.path, other.duties) == (contract.path, contract.duties))
+    return next(alike, None)
+
+
+def _contract(contract: Contract, alike: Contract | None, pen: _Pen) -> list[str]:
     where = f"{inert(path_text(contract.path, pen.options))}"
     title = f"{inert(contract.prefill)} -> {inert(contract.decode)}"
     rows = pen.flow(title, f"({solid(where)})", 4)
@@ -80,7 +98,9 @@ def _contract(contract: Contract, pen: _Pen) -> list[str]:
         rows += _step(step, pen)
     for part in PARTS:
         rows += _part(part, contract, pen)
-    return rows
+    if alike is None or pen.options.verbose:
+        return [*rows, *_duties(contract.duties, pen)]
+    return [*rows, *pen.flow("    owners", f"as for {inert(alike.prefill)} -> {inert(alike.decode)}", 4, "plain")]
 
 
 def _verdict(contract: Contract, pen: _Pen) -> Iterator[str]:
@@ -113,14 +133,16 @@ def _needs(facts: list[str], pen: _Pen) -> str:
 def _step(step: Step, pen: _Pen) -> Iterator[str]:
     """Yield what has to be changed, whether something does it, and who pays for it."""
     role = {NO: "error", UNKNOWN: "warning"}.get(step.exists, "good")
-    state = {NO: "MISSING", UNKNOWN: "not known"}.get(step.exists, "there")
+    state = {NO: "MISSING", UNKNOWN: "unknown"}.get(step.exists, "there")
     verb = "convert" if step.of == "dtype" else "redistribute"
-    said = f"{prose(step.change)}: {pen.style(role, state)}, {prose(step.reason)}"
+    said = f"{state}: {prose(step.change)}; {prose(step.reason)}"
     if step.by:
         said += f", by {prose(step.by)}"
     if step.exists == YES:
         said += f"; {_payment(step)}"
-    yield from pen.flow(f"  {verb}:", said, 4)
+    first, *rest = pen.flow(f"  {verb}:", said, 4)
+    yield first.replace(f" {state}:", f" {pen.style(role, state)}:", 1)
+    yield from rest
 
 
 def _payment(step: Step) -> str:
@@ -135,12 +157,12 @@ def _payment(step: Step) -> str:
 
 def _part(part: str, contract: Contract, pen: _Pen) -> list[str]:
     entries = contract.parts[part]
+    if not pen.options.verbose:
+        entries = tuple(entry for entry in entries if not _repeats(entry, entries))
     rows = [row for entry in entries if _told(entry, pen) for row in _entry(entry, contract, pen)]
-    if part == "lifecycle":
-        rows += _duties(contract.duties, pen)
     silent = [entry for entry in entries if not _told(entry, pen)]
-    for agree, said in ((YES, "alike, not stated"), (UNKNOWN, "not known"), (None, "not stated")):
-        names = [inert(entry.name) for entry in silent if entry.agree == agree]
+    for agree, said, known in _SILENT:
+        names = [inert(entry.name) for entry in silent if (entry.agree, _known(entry)) == (agree, known)]
         if names:
             mark = "?" if agree == UNKNOWN else " "
             rows += pen.flow(f"  {mark} {said}:", ", ".join(map(solid, names)), 6, _ROLES.get(agree or "", "faint"))
@@ -155,9 +177,20 @@ def _columns(contract: Contract, pen: _Pen) -> str:
     return blank + pen.style("strong", _padded(names[0], cell)) + pen.style("strong", names[1])
 
 
+def _known(entry: Entry) -> bool:
+    return any(value.origin != UNKNOWN for value in entry.values)
+
+
 def _told(entry: Entry, pen: _Pen) -> bool:
-    """Tell whether an entry has a row of its own: somebody knows a value."""
-    return pen.options.verbose or entry.agree == NO or any(value.origin != UNKNOWN for value in entry.values)
+    """Tell whether an entry has a row of its own: a value is known, and it is more than that there is none."""
+    nothing = entry.agree == YES and all(one.value is None and one.place is None for one in entry.values)
+    return pen.options.verbose or entry.agree == NO or (_known(entry) and not nothing)
+
+
+def _repeats(entry: Entry, entries: Sequence[Entry]) -> bool:
+    other = next((one for one in entries if one.name == _MADE_OF.get(entry.name)), None)
+    values = [value.value for value in entry.values]
+    return other is not None and entry.agree == other.agree and values == [value.value for value in other.values]
 
 
 def _cell_width(pen: _Pen) -> int:
@@ -174,6 +207,8 @@ def _entry(entry: Entry, contract: Contract, pen: _Pen) -> list[str]:
     cells = [_cell(value, contract, pen) for value in entry.values]
     if len(cells) == 1:
         return [lead + cells[0]]
+    if cells[0] == cells[1] and entry.agree == YES and not pen.options.verbose:
+        cells[1] = "same"
     if width(cells[0]) >= cell or (pen.options.width is not None and width(cells[1]) > cell):
         below = " " * (_NAMES + 5)
         return [lead + cells[0], below + " " * cell * (width(cells[1]) <= cell) + cells[1]]
