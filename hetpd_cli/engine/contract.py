@@ -43,7 +43,7 @@ from hetpd_cli.engine.findings import shown, view
 from hetpd_cli.engine.scopes import Scopes
 from hetpd_cli.engine.verdicts import UNDECIDED as RULE_UNDECIDED
 from hetpd_cli.engine.verdicts import VIOLATED, judge
-from hetpd_cli.facts.truth import all_true, any_true, equal, negate, ordered
+from hetpd_cli.facts.truth import all_true, any_true, equal, negate, ordered, within
 from hetpd_cli.facts.values import DERIVED, NONE, UNDECIDED, Truth, Unknown, Value
 from hetpd_cli.fields import field
 from hetpd_cli.findings import FactView, InputReport, Need
@@ -144,7 +144,7 @@ def _one_schema(scope: Scope, path: str) -> Truth:
 
 
 def _unquantised(scope: Scope) -> Truth:
-    return all_true([dtype in UNQUANTISED or UNDECIDED for dtype in _both(scope, "kv.dtype")])
+    return all_true([within(dtype, UNQUANTISED) for dtype in _both(scope, "kv.dtype")])
 
 
 def _same_quantisation(scope: Scope, path: str) -> Truth:
@@ -152,8 +152,18 @@ def _same_quantisation(scope: Scope, path: str) -> Truth:
 
 
 def _same_unless_latent(scope: Scope, path: str) -> Truth:
-    """Compare what an MLA latent does not have: an order of heads, a share of heads per rank."""
+    """Compare what an MLA latent does not have: an order of heads."""
     return any_true([_same(scope, path), _value(scope, "handoff.latent_kv")])
+
+
+def _same_share(scope: Scope, path: str) -> Truth:
+    """Compare TP sizes: for an MLA latent, which every rank holds whole, one has to divide the other."""
+    sizes = _both(scope, path)
+    divisible: Truth = UNDECIDED
+    if all(isinstance(size, int) and size > 0 for size in sizes):
+        least, most = sorted(size for size in sizes if isinstance(size, int))
+        divisible = most % least == 0
+    return any_true([equal(*sizes), all_true([divisible, _value(scope, "handoff.latent_kv")])])
 
 
 IDENTITY: dict[str, tuple[Compared, ...]] = {
@@ -187,7 +197,7 @@ NUMBERS = (
 LAYOUT = Compared("layout", "kv.layout", _same_unless_latent)
 BLOCK_SIZE = Compared("block size", "kv.block_size", _same)
 PARTITION = (
-    Compared("attention TP", "parallelism.attention_tp", _same_unless_latent),
+    Compared("attention TP", "parallelism.attention_tp", _same_share),
     Compared("PP", "parallelism.pp", _same),
     Compared("prefill CP", "parallelism.cp", _same),
     Compared("decode CP", "parallelism.dcp", _same),
@@ -196,7 +206,7 @@ SPACE = (LAYOUT, BLOCK_SIZE, *PARTITION)
 """How the state lies in memory and over ranks."""
 
 SHOWN_ONLY = (
-    Compared("TP", "parallelism.tp", _same_unless_latent),
+    Compared("TP", "parallelism.tp", _same_share),
     Compared("DP attention", "parallelism.dp_attention", _same),
 )
 """What attention TP is made of."""
@@ -268,12 +278,10 @@ def _words(cell: Cell) -> list[str]:
 def _of_lifecycle(scope: Scope, side: str, name: str) -> Cell | None:
     """Return what the table says about the lifecycle of one side's connector."""
     names = ("engine.name", "connector.name", "connector.mode", "engine.version")
-    engine, connector, mode, version = (_value(scope, f"{side}.{path}") for path in names)
-    if not isinstance(engine, str) or not isinstance(connector, str):
-        return None
-    return lifecycle(
-        engine, connector, mode if isinstance(mode, str) else None, version if isinstance(version, str) else None, name
+    engine, connector, mode, version = (
+        value if isinstance(value, str) else None for value in (_value(scope, f"{side}.{path}") for path in names)
     )
+    return lifecycle(engine, connector, mode, version, name) if engine else None
 
 
 def _duties(scope: Scope) -> tuple[Duty, ...]:

@@ -120,7 +120,7 @@ def engine_default(engine: str, version: str, connector: str | None, path: str) 
     return None
 
 
-def lifecycle(engine: str, connector: str, mode: str | None, version: str | None, name: str) -> Cell | None:
+def lifecycle(engine: str, connector: str | None, mode: str | None, version: str | None, name: str) -> Cell | None:
     """Return what happens at a moment of the lifecycle of an engine's connector in ``mode``; None where not covered."""
     ranges = table("lifecycles")["ranges"]
     for owner in (f"{connector} {mode}", connector, None):
