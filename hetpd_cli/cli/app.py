@@ -34,6 +34,13 @@ class Format(StrEnum):
     json = "json"
 
 
+class Rendering(StrEnum):
+    """How to print what is no list of findings."""
+
+    text = "text"
+    json = "json"
+
+
 class Level(StrEnum):
     """Mildest severity that fails a run."""
 
@@ -143,6 +150,25 @@ def check(  # noqa: PLR0913, PLR0917 (the options of a command)
         verbose,
     )
     raise typer.Exit(run_check(request))
+
+
+@app.command()
+def contract(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, directories, or - for standard input.")],
+    output: Annotated[Rendering, typer.Option("--format", "-f", help="How to print.")] = Rendering.text,
+    color: Annotated[Colour, typer.Option("--color", help="When to colour.")] = Colour.auto,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print every entry, and every fact that would settle a verdict.")
+    ] = False,
+) -> None:
+    """Show the KV object of each boundary, and whether its state is portable.
+
+    Exit codes: 0 every state crosses or is undecided, 1 an invariant differs or a needed change is known to be
+    missing, 2 wrong usage, 3 an input missing or unreadable or a directory without inputs, 4 hetpd itself failed.
+    """
+    from hetpd_cli.cli.contract import Request, run_contract
+
+    raise typer.Exit(run_contract(Request(tuple(paths), output.value, color.value, verbose)))
 
 
 def _cells(words: Sequence[str]) -> tuple[str, ...]:

@@ -38,6 +38,11 @@ def render(report: Report, options: Options) -> str:
         "matrix": {cell: report.matrix.get(cell, "not analysed") for cell in CELLS},
         "summary": _summary(report),
     }
+    return dump(content)
+
+
+def dump(content: dict[str, Any]) -> str:
+    """Return ``content`` as one indented ASCII object that any reader of JSON, or of a log, takes without harm."""
     text = json.dumps(_plain(content), indent=2, ensure_ascii=True, allow_nan=False)
     # Log readers obey `##[command]` anywhere in a line. A `#` stands in strings only: it may be escaped.
     return text.replace("##", "#\\u0023") + "\n"
@@ -53,7 +58,7 @@ def _finding(finding: Finding, options: Options) -> dict[str, Any]:
     return fields | {
         "fingerprint": finding.fingerprint,
         "places": [_labelled(spot, options) for spot in finding.places],
-        "facts": [_fact(fact, options) for fact in finding.facts],
+        "facts": [as_fact(fact, options) for fact in finding.facts],
         "evidence": [item._asdict() for item in finding.evidence],
     }
 
@@ -72,16 +77,18 @@ def _span(place: Place, options: Options) -> dict[str, Any]:
     }
 
 
-def _place(place: Place | None, options: Options) -> dict[str, Any] | None:
+def as_place(place: Place | None, options: Options) -> dict[str, Any] | None:
+    """Return a place, or null where there is none."""
     return None if place is None else _span(place, options)
 
 
-def _fact(fact: FactView, options: Options) -> dict[str, Any]:
-    return fact._asdict() | {"place": _place(fact.place, options)}
+def as_fact(fact: FactView, options: Options) -> dict[str, Any]:
+    """Return a fact with its place."""
+    return fact._asdict() | {"place": as_place(fact.place, options)}
 
 
 def _undecided(item: Undecided, options: Options) -> dict[str, Any]:
-    needs = [need._asdict() | {"place": _place(need.place, options)} for need in item.needs]
+    needs = [need._asdict() | {"place": as_place(need.place, options)} for need in item.needs]
     return item._asdict() | {"needs": needs}
 
 

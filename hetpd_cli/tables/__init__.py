@@ -16,7 +16,7 @@ from hetpd_cli.versions import version_in
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-TABLES = ("accelerators", "links", "models", "capabilities", "engines", "sources")
+TABLES = ("accelerators", "links", "models", "capabilities", "engines", "lifecycles", "sources")
 
 
 class Cell(NamedTuple):
@@ -49,14 +49,18 @@ def _index(rows: list[dict[str, Any]]) -> dict[str, int]:
 
 
 def _ranges(rows: list[dict[str, Any]]) -> dict[str, list[list[Any]]]:
-    """Return version range and cell of each column of the rows that hold for an engine and a connector."""
+    """Return version range and cell of each column of the rows that hold for an engine and a connector.
+
+    A row that holds for one mode of its connector is found under both, as in ``nixl pull``.
+    """
     ranges: dict[str, list[list[Any]]] = {}
     for row in rows:
         connectors = row.get("connector")
         for connector in connectors if isinstance(connectors, list) else [connectors]:
+            owner = f"{connector} {row['mode']}" if "mode" in row else connector
             for column in row:
-                if column not in {"id", "engine", "connector", "versions"} and "engine" in row:
-                    key = f"{row['engine']}/{connector}/{column}"
+                if column not in {"id", "engine", "connector", "mode", "versions"} and "engine" in row:
+                    key = f"{row['engine']}/{owner}/{column}"
                     ranges.setdefault(key, []).append([row["versions"], row[column]])
     return ranges
 
@@ -145,6 +149,16 @@ def engine_default(engine: str, version: str, connector: str | None, path: str) 
             if _covers(spec, version):
                 found = _cell(raw)
                 return Default(found.value, f"default of {engine} {version} ({', '.join(found.source)})")
+    return None
+
+
+def lifecycle(engine: str, connector: str | None, mode: str | None, version: str | None, name: str) -> Cell | None:
+    """Return what happens at a moment of the lifecycle of an engine's connector in ``mode``; None where not covered."""
+    ranges = table("lifecycles")["ranges"]
+    for owner in (f"{connector} {mode}", connector, None):
+        for spec, raw in ranges.get(f"{engine}/{owner}/{name}", ()):
+            if _covers(spec, version):
+                return _cell(raw)
     return None
 
 

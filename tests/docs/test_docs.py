@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from hetpd_cli.cli.app import run
 from tests.support import ROOT, check_text
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -37,3 +38,21 @@ def test_the_readme_has_the_commands_that_ci_runs() -> None:
         found = re.search(rf"<!-- ci: {marker} -->\n```sh\n(.+)\n```", text)
         assert found
         assert found[1].startswith("python3 -m venv .venv")
+
+
+def commands_with_output() -> list[tuple[str, str, str]]:
+    """Return page, command and output of every block that is marked to be run."""
+    marked = re.compile(r"^<!-- run -->\n```text\n\$ hetpd (.+)\n(.*?)^```", flags=re.M | re.S)
+    return [(page.name, *found) for page in PAGES for found in marked.findall(page.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize(("page", "command", "output"), commands_with_output())
+def test_a_command_in_the_documentation_prints_what_stands_below_it(page, command, output, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("hetpd_cli.cli.output.terminal_width", lambda: 100)
+    run(command.split())
+    assert capsys.readouterr().out == output
+
+
+def test_a_page_has_a_command_with_output() -> None:
+    assert {page for page, _, _ in commands_with_output()} == {"contract.md"}

@@ -125,7 +125,7 @@ def test_vendors_are_spelt_in_one_way() -> None:
 def test_every_source_is_cited_and_has_a_locator() -> None:
     cited = {
         one
-        for name in ("accelerators", "links", "models", "capabilities", "engines")
+        for name in ("accelerators", "links", "models", "capabilities", "engines", "lifecycles")
         for entry in RAW[name]["rows"]
         for raw in entry.values()
         if isinstance(raw, dict)
@@ -235,3 +235,45 @@ def test_the_connectors_own_default_comes_before_that_of_the_engine(monkeypatch)
         found = engine_default("vllm", version, connector, path)
         assert (found.value if found else None) == expected
     assert engine_default("sglang", "0.30", "nixl", "a") is None
+
+
+# -- lifecycles ------------------------------------------------------------------------------------------------
+
+ACTORS = {"prefill", "decode", "both"}
+MOMENTS = ("starts_move", "pins_source", "reserves_destination", "commits", "releases", "cleans_up")
+
+
+def test_lifecycles_name_actors_fields_and_modes_of_the_deployment_file() -> None:
+    modes = field("pool", "connector.mode")
+    assert modes is not None
+    for entry in RAW["lifecycles"]["rows"]:
+        assert entry.get("mode") in {None, *(modes.choices or ())}
+        for moment in MOMENTS:
+            if moment in entry:
+                actor, _ = entry[moment]["value"]
+                assert actor in ACTORS
+        for path in entry.get("bounded_by", {"value": []})["value"]:
+            assert field("pool", path) is not None
+        assert entry.get("redistributes", {"value": "decode"})["value"] in ACTORS
+
+
+@pytest.mark.parametrize(
+    ("engine", "connector", "mode", "version", "actors"),
+    [
+        ("vllm", "nixl", "pull", "0.24.0", ["decode", "prefill", "decode", "decode", "prefill", "prefill"]),
+        ("vllm", "nixl", "push", "0.24.0", ["prefill", "prefill", "decode", "prefill", "prefill", "both"]),
+        ("sglang", "mooncake", None, "0.5.14", ["prefill", "prefill", "decode", "prefill", "prefill", "both"]),
+        ("sglang", "nixl", "pull", "0.5.14", ["prefill", "prefill", "decode", "prefill", "prefill", "both"]),
+        ("vllm", "nixl", None, "0.24.0", None),
+        ("vllm", "nixl", "pull", "0.34.0", None),
+        ("vllm", "nixl", "pull", None, None),
+        ("vllm", "mooncake", "push", "0.24.0", None),
+        ("sglang", "ascend", None, "0.5.14", None),
+    ],
+)
+def test_the_lifecycles_of_the_paper_and_no_others(engine, connector, mode, version, actors) -> None:
+    found = [tables.lifecycle(engine, connector, mode, version, moment) for moment in MOMENTS]
+    if actors is None:
+        assert found == [None] * len(MOMENTS)
+    else:
+        assert [entry.value[0] for entry in found] == actors

@@ -13,7 +13,7 @@ from hetpd_cli.resources import table_path
 from hetpd_cli.tables import TABLES, capability, cell, engine_default, table
 from hetpd_cli.versions import version_in
 
-PLAIN = {"id", "name", "aliases", "note", "engine", "connector", "versions", "kind", "title", "locator"}
+PLAIN = {"id", "name", "aliases", "note", "engine", "connector", "mode", "versions", "kind", "title", "locator"}
 RAW = {name: yaml.safe_load(table_path(name).read_text(encoding="utf-8")) for name in TABLES}
 SOURCES = {row["id"] for row in RAW["sources"]["rows"]}
 
@@ -67,8 +67,12 @@ def test_capabilities_are_described() -> None:
     assert {column for _, column, _ in cells("capabilities")} == described
 
 
+def test_columns_of_lifecycles_are_described() -> None:
+    assert {column for _, column, _ in cells("lifecycles")} == set(RAW["lifecycles"]["columns"])
+
+
 def test_version_ranges_can_be_asked() -> None:
-    for name in ("capabilities", "engines"):
+    for name in ("capabilities", "engines", "lifecycles"):
         for row in RAW[name]["rows"]:
             assert version_in("0.24.0", row["versions"]) in {True, False}
 

@@ -1,0 +1,46 @@
+"""``hetpd contract``: read, compare, print."""
+
+from __future__ import annotations
+
+import sys
+from typing import NamedTuple
+
+from hetpd_cli.cli.exit_codes import FINDINGS, OK, UNREADABLE
+from hetpd_cli.cli.output import options, write
+from hetpd_cli.contracts import ContractReport
+from hetpd_cli.engine.contract import report_on
+from hetpd_cli.report.style import inert
+from hetpd_cli.sources.inputs import find, read
+from hetpd_cli.sources.text import Limits
+
+
+class Request(NamedTuple):
+    """What the user asks for."""
+
+    paths: tuple[str, ...]
+    format: str = "text"
+    colour: str = "auto"
+    verbose: bool = False
+
+
+def run_contract(request: Request) -> int:
+    """Write the contract of every boundary to standard output and return the exit code."""
+    found = find(request.paths)
+    limits = Limits()
+    report = report_on([read(path, limits) for path in found.files])
+    how = options(request.colour, quiet=False, verbose=request.verbose)
+    if request.format == "json":
+        from hetpd_cli.report.contract_json import render
+    else:
+        from hetpd_cli.report.contract import render
+    write(render(report, how))
+    for directory in found.empty:
+        sys.stderr.write(f"hetpd: nothing to read in {inert(directory)}\n")
+    return exit_code(report, found.empty)
+
+
+def exit_code(report: ContractReport, empty: tuple[str, ...]) -> int:
+    """Return 3 for an unreadable input or an empty directory, else 1 where some state can't cross as it is, else 0."""
+    if empty or any(item.status == "unreadable" for item in report.inputs):
+        return UNREADABLE
+    return FINDINGS if any(contract.broken for contract in report.contracts) else OK

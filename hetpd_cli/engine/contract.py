@@ -1,0 +1,591 @@
+"""The contract of a boundary: the versioned KV object of BP-4 and the verdict of figure 5 (arXiv 2606.29708).
+
+**The gate.** Every state that prefill can produce has to be one that decode can go on with. Model, position state and
+runtime schema have to be equal; decode has to serve every adapter that prefill serves, and to admit sequences as long
+as prefill does. Where an invariant is known to differ, the state never crosses:
+
+1. *reroute*, if a decode pool that the same prefill pool hands over to is known to agree in every invariant;
+2. else *recompute* on decode, if model, adapters and token range are known to agree (so decode can produce the same
+   state itself) and decode's engine is known to compute prompts in a decode worker;
+3. else *reject*.
+
+The gate never opens again when more is stated; which of the three is advised may change, as the first two are advised
+only where they are known to be possible. Where no invariant is known to differ and one is unknown: *undecided*.
+
+**Behind the gate** layout, block size and partition on one hand, element type, scales, rotation and wire form on the
+other say whether to consume, redistribute, convert or both. Each known difference is a step, made by what the handoff
+declares or by what the connectors are known to do, or known to be missing, or unknown.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hetpd_cli.contracts import (
+    INVARIANTS,
+    MOMENTS,
+    NO,
+    PORTABLE,
+    UNKNOWN,
+    YES,
+    Contract,
+    ContractReport,
+    Duty,
+    Entry,
+    Invariant,
+    Step,
+    Verdict,
+)
+from hetpd_cli.contracts import UNDECIDED as UNDECIDED_WORD
+from hetpd_cli.engine.catalogue import catalogue
+from hetpd_cli.engine.findings import shown, view
+from hetpd_cli.engine.scopes import Scopes
+from hetpd_cli.engine.verdicts import UNDECIDED as RULE_UNDECIDED
+from hetpd_cli.engine.verdicts import VIOLATED, judge
+from hetpd_cli.facts.truth import all_true, any_true, equal, negate, ordered, within
+from hetpd_cli.facts.values import DERIVED, NONE, UNDECIDED, Truth, Unknown, Value
+from hetpd_cli.fields import field
+from hetpd_cli.findings import FactView, InputReport, Need
+from hetpd_cli.tables import Cell, lifecycle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from hetpd_cli.deployment import Deployment
+    from hetpd_cli.facts.space import Scope
+    from hetpd_cli.sources.reader import Reading
+
+SIDES = ("prefill", "decode")
+
+UNQUANTISED = ("fp32", "bf16", "fp16")
+"""Element types whose KV has neither scales nor a rotation."""
+
+QUANTISATION = ("kv.scales", "kv.scale_group", "kv.rotation", "kv.residual_tokens")
+"""What belongs to a quantised KV beside its element type."""
+
+PARTITION_RULES = ("HPD204", "HPD205", "HPD206")
+"""Rules that say which unequal tensor parallel sizes a connector takes."""
+
+
+class Compared(NamedTuple):
+    """A property of both pools: how it is called, its field, and how agreement is judged."""
+
+    name: str
+    path: str
+    agree: Callable[[Scope, str], Truth]
+
+
+# -- agreement -------------------------------------------------------------------------------------------------
+
+
+def _value(scope: Scope, name: str) -> Value:
+    return scope.fact(name).value
+
+
+def _both(scope: Scope, path: str) -> tuple[Value, Value]:
+    return _value(scope, f"prefill.{path}"), _value(scope, f"decode.{path}")
+
+
+def _same(scope: Scope, path: str) -> Truth:
+    return equal(*_both(scope, path))
+
+
+def _truth(value: Any) -> Truth:
+    return value if isinstance(value, bool) else UNDECIDED
+
+
+def _fact(name: str) -> Callable[[Scope, str], Truth]:
+    """Return agreement by a derived fact of the handoff."""
+    return lambda scope, _: _truth(_value(scope, f"handoff.{name}"))
+
+
+def _covered(scope: Scope, path: str) -> Truth:
+    """Tell whether decode has everything in a list of prefill; nothing is in every list."""
+    ours, theirs = _both(scope, path)
+    if ours is NONE or ours == ():
+        return True
+    if isinstance(ours, tuple) and (isinstance(theirs, tuple) or theirs is NONE):
+        return set(ours) <= set(theirs if isinstance(theirs, tuple) else ())
+    return _same(scope, path)
+
+
+def _admits(scope: Scope, path: str) -> Truth:
+    """Tell whether decode's limit is no lower than prefill's."""
+    return ordered("<=", *_both(scope, path))
+
+
+def _one_release(scope: Scope, _path: str) -> Truth:
+    """Tell whether both run one release, or two that are known not to meet; other skew decides nothing.
+
+    That a connector does not compare releases does not make their schemas one.
+    """
+    refused = all_true(
+        [
+            _value(scope, "handoff.needs_equal_engine_version"),
+            negate(_value(scope, "handoff.tolerates_release_skew")),
+        ]
+    )
+    return any_true([_value(scope, "handoff.one_release"), False if refused is True else UNDECIDED])
+
+
+def _one_connector(scope: Scope, path: str) -> Truth:
+    """Tell whether both sides hand over by one connector; none is not one."""
+    if NONE in _both(scope, path):
+        return False
+    return _truth(_value(scope, "handoff.one_connector"))
+
+
+def _one_schema(scope: Scope, path: str) -> Truth:
+    """Tell whether the connectors are of one version, which the engine's release says where it brings the code."""
+    in_release = [_of_lifecycle(scope, side, "schema_in_release") for side in SIDES]
+    same = _same(scope, path)
+    return any_true([same if same is True else UNDECIDED, all_true([cell and cell.value for cell in in_release])])
+
+
+def _unquantised(scope: Scope) -> Truth:
+    return all_true([within(dtype, UNQUANTISED) for dtype in _both(scope, "kv.dtype")])
+
+
+def _same_quantisation(scope: Scope, path: str) -> Truth:
+    return any_true([_unquantised(scope), _same(scope, path)])
+
+
+def _same_unless_latent(scope: Scope, path: str) -> Truth:
+    """Compare what an MLA latent does not have: an order of heads."""
+    return any_true([_same(scope, path), _value(scope, "handoff.latent_kv")])
+
+
+def _same_share(scope: Scope, path: str) -> Truth:
+    """Compare TP sizes: for an MLA latent, which every rank holds whole, one has to divide the other."""
+    sizes = _both(scope, path)
+    divisible: Truth = UNDECIDED
+    if all(isinstance(size, int) and size > 0 for size in sizes):
+        least, most = sorted(size for size in sizes if isinstance(size, int))
+        divisible = most % least == 0
+    return any_true([equal(*sizes), all_true([divisible, _value(scope, "handoff.latent_kv")])])
+
+
+IDENTITY: dict[str, tuple[Compared, ...]] = {
+    "model": (Compared("model", "model.id", _same), Compared("revision", "model.revision", _same)),
+    "adapters": (Compared("adapters", "model.adapters", _covered),),
+    "token range": (Compared("longest context", "engine.max_context_tokens", _admits),),
+    "position state": (
+        Compared("RoPE scaling", "model.position.rope_scaling", _same),
+        Compared("RoPE base", "model.position.rope_theta", _same),
+        Compared("tokenizer", "model.position.tokenizer", _same),
+        Compared("chat template", "model.position.chat_template", _same),
+    ),
+    "runtime schema": (
+        Compared("engine", "engine.name", _fact("one_engine")),
+        Compared("release", "engine.version", _one_release),
+        Compared("connector", "connector.name", _one_connector),
+        Compared("connector version", "connector.version", _one_schema),
+    ),
+}
+"""The invariants and the properties that each is made of; it agrees if all of them do."""
+
+NUMBERS = (
+    Compared("element type", "kv.dtype", _fact("one_kv_dtype")),
+    Compared("scales", "kv.scales", _same_quantisation),
+    Compared("scale group", "kv.scale_group", _same_quantisation),
+    Compared("rotation", "kv.rotation", _same_quantisation),
+    Compared("residual tokens", "kv.residual_tokens", _same_quantisation),
+)
+"""The numerical representation."""
+
+LAYOUT = Compared("layout", "kv.layout", _same_unless_latent)
+BLOCK_SIZE = Compared("block size", "kv.block_size", _same)
+PARTITION = (
+    Compared("attention TP", "parallelism.attention_tp", _same_share),
+    Compared("PP", "parallelism.pp", _same),
+    Compared("prefill CP", "parallelism.cp", _same),
+    Compared("decode CP", "parallelism.dcp", _same),
+)
+SPACE = (LAYOUT, BLOCK_SIZE, *PARTITION)
+"""How the state lies in memory and over ranks."""
+
+SHOWN_ONLY = (
+    Compared("TP", "parallelism.tp", _same_share),
+    Compared("DP attention", "parallelism.dp_attention", _same),
+)
+"""What attention TP is made of."""
+
+WIRE = (("wire form", "handoff.wire.form"), ("wire dtype", "handoff.wire.dtype"), ("wire codec", "handoff.wire.codec"))
+RESIDENCY = (
+    ("staging", "handoff.path.staging"),
+    ("link", "handoff.path.link"),
+    ("store", "store.name"),
+    ("store tiers", "store.tiers"),
+)
+
+
+# -- the object ------------------------------------------------------------------------------------------------
+
+
+def _word(truth: Any) -> str:
+    return {True: YES, False: NO}.get(truth, UNKNOWN) if isinstance(truth, bool) else UNKNOWN
+
+
+def _view(scope: Scope, side: str, path: str) -> FactView:
+    """Return a side's fact as shown; an unquantised KV is known to have no scales though nobody says so."""
+    fact = scope.fact(f"{side}.{path}")
+    dtype = scope.fact(f"{side}.kv.dtype")
+    if path in QUANTISATION and fact.unknown and dtype.value in UNQUANTISED:
+        note = f"{shown(dtype)} has none"
+        return FactView(f"{side}.{path}", None, fact.unit, DERIVED, None, None, note, fact.owner.name)
+    return view(f"{side}.{path}", fact)
+
+
+def _entry(scope: Scope, compared: Compared) -> Entry:
+    values = tuple(_view(scope, side, compared.path) for side in SIDES)
+    return Entry(compared.name, values, _word(compared.agree(scope, compared.path)))
+
+
+def _single(scope: Scope, name: str, fact: str) -> Entry:
+    return Entry(name, (view(fact, scope.fact(fact)),), None)
+
+
+def _parts(scope: Scope) -> dict[str, tuple[Entry, ...]]:
+    identity = [compared for group in IDENTITY.values() for compared in group]
+    mode = Compared("mode", "connector.mode", _same)
+    buffer = Compared("buffer", "connector.buffer_device", _same)
+    return {
+        "identity": tuple(_entry(scope, compared) for compared in identity),
+        "representation": (
+            *(_entry(scope, compared) for compared in (*NUMBERS, LAYOUT, BLOCK_SIZE, *SHOWN_ONLY, *PARTITION)),
+            *(_single(scope, *wire) for wire in WIRE),
+        ),
+        "residency": (_entry(scope, buffer), *(_single(scope, *one) for one in RESIDENCY)),
+        "lifecycle": (_entry(scope, mode), *(_entry(scope, bound) for bound in _bounds(scope))),
+    }
+
+
+def _bounds(scope: Scope) -> list[Compared]:
+    """Return the settings that bound how long blocks are held, of the lifecycle of either side."""
+    cells = [_of_lifecycle(scope, side, "bounded_by") for side in SIDES]
+    paths = dict.fromkeys(path for cell in cells if cell for path in _words(cell))
+    return [Compared(path.rpartition(".")[2].removesuffix("_s").replace("_", " "), path, _same) for path in paths]
+
+
+def _words(cell: Cell) -> list[str]:
+    return [str(word) for word in cell.value] if isinstance(cell.value, tuple) else [str(cell.value)]
+
+
+# -- lifecycle -------------------------------------------------------------------------------------------------
+
+
+def _of_lifecycle(scope: Scope, side: str, name: str) -> Cell | None:
+    """Return what the table says about the lifecycle of one side's connector."""
+    names = ("engine.name", "connector.name", "connector.mode", "engine.version")
+    engine, connector, mode, version = (
+        value if isinstance(value, str) else None for value in (_value(scope, f"{side}.{path}") for path in names)
+    )
+    return lifecycle(engine, connector, mode, version, name) if engine else None
+
+
+def _duties(scope: Scope) -> tuple[Duty, ...]:
+    """Return who is responsible at each moment; what the two sides' lifecycles do not say alike is not known."""
+    return tuple(_duty(scope, moment) for moment in MOMENTS)
+
+
+def _duty(scope: Scope, moment: str) -> Duty:
+    prefill, decode = (_of_lifecycle(scope, side, moment) for side in SIDES)
+    known = [_value(scope, f"handoff.{name}") for name in ("one_engine", "one_connector")]
+    if False in known or _same(scope, "connector.mode") is False:
+        return Duty(moment, None, "the two sides follow different lifecycles")
+    if prefill is None or decode is None:
+        return Duty(moment, None, _unknown_lifecycle(scope, "prefill" if prefill is None else "decode"))
+    if prefill.value != decode.value:
+        return Duty(moment, None, "the two sides follow different lifecycles")
+    who, what = _words(prefill)
+    return Duty(moment, who, what, prefill.source, prefill.confidence)
+
+
+def _unknown_lifecycle(scope: Scope, side: str) -> str:
+    named = {"connector": "connector.name", "engine": "engine.name", "release": "engine.version"}
+    values = {name: scope.fact(f"{side}.{path}") for name, path in named.items()}
+    for name, fact in values.items():
+        if fact.unknown:
+            return f"the {name} of {side} is not known"
+    connector, engine, release = (shown(fact) for fact in values.values())
+    mode = scope.fact(f"{side}.connector.mode")
+    if mode.unknown and any(lifecycle(engine, connector, one, release, MOMENTS[0]) for one in ("pull", "push")):
+        return f"the mode of {side}'s connector is not known"
+    in_mode = "" if mode.unknown else f" ({shown(mode)})"
+    return f"nobody has written down the lifecycle of {connector}{in_mode} on {engine} {release}"
+
+
+# -- the gate --------------------------------------------------------------------------------------------------
+
+
+def _needs(scope: Scope, names: Iterable[str]) -> tuple[Need, ...]:
+    """Return what is unknown behind facts, each once: fields as they are, derived facts by their leaves."""
+    prefixes = {subject: prefix for prefix, subject in scope.subjects.items()}
+    needs: dict[str, Need] = {}
+    for name in names:
+        fact = scope.fact(name)
+        stateable = field(fact.owner.kind, fact.path) is not None
+        for leaf in [fact] if stateable else fact.leaves():
+            if isinstance(leaf.value, Unknown):
+                known = f"{prefixes.get(leaf.owner, leaf.owner.name)}.{leaf.path}"
+                needs.setdefault(known, Need(known, leaf.value.reason, leaf.place, leaf.owner.name))
+    return tuple(needs.values())
+
+
+def _open_needs(scope: Scope, group: Iterable[Compared]) -> tuple[Need, ...]:
+    """Return what would settle the undecided properties of ``group``."""
+    undecided = [one.path for one in group if _word(one.agree(scope, one.path)) == UNKNOWN]
+    return _needs(scope, [f"{side}.{path}" for path in undecided for side in SIDES])
+
+
+def _text(scope: Scope, side: str, path: str) -> str:
+    return shown(scope.fact(f"{side}.{path}"))
+
+
+def _against(scope: Scope, compared: Compared) -> str:
+    prefill, decode = (_text(scope, side, compared.path) for side in SIDES)
+    if compared.agree is _admits:
+        return f"prefill makes states of up to {prefill}, decode admits {decode}"
+    if compared.agree is _covered:
+        return f"prefill serves the adapters {prefill}, decode {decode}"
+    return f"{compared.name} {prefill} against {decode}"
+
+
+def _invariant(scope: Scope, name: str) -> Invariant:
+    group = IDENTITY[name]
+    truths = [compared.agree(scope, compared.path) for compared in group]
+    agree = _word(all_true(truths))
+    if agree == YES:
+        return Invariant(name, agree)
+    decisive = [one for one, truth in zip(group, truths, strict=True) if _word(truth) == agree]
+    if agree == NO:
+        return Invariant(name, agree, "; ".join(_against(scope, one) for one in decisive))
+    needs = _open_needs(scope, group)
+    settled = [one for one in decisive if not _needs(scope, [f"{side}.{one.path}" for side in SIDES])]
+    doubts = "; ".join(f"{_against(scope, one)}: not known to be one schema" for one in settled)
+    return Invariant(name, agree, doubts, needs)
+
+
+def gate(scope: Scope) -> tuple[Invariant, ...]:
+    """Return every invariant of a boundary."""
+    return tuple(_invariant(scope, name) for name in INVARIANTS)
+
+
+def _agreed(invariants: tuple[Invariant, ...], names: Iterable[str] = INVARIANTS) -> bool:
+    return all(one.agree == YES for one in invariants if one.name in names)
+
+
+# -- differences and what bridges them -------------------------------------------------------------------------
+
+
+def _wire_as_produced(scope: Scope) -> Truth:
+    """Tell whether the wire carries what prefill holds.
+
+    A form, element type or codec that is stated counts; else nothing changes the numbers unless something converts.
+    """
+    form, dtype, codec = (_value(scope, name) for _, name in WIRE)
+    if form == "converted" or (isinstance(codec, str) and codec):
+        return False
+    as_written = equal(dtype, _value(scope, "prefill.kv.dtype"))
+    if as_written is False:
+        return False
+    untouched = any_true([equal(form, "same"), negate(_value(scope, "handoff.converts_dtype"))])
+    return any_true([untouched, as_written if not isinstance(dtype, Unknown) else UNDECIDED])
+
+
+def _same_numbers(scope: Scope) -> Truth:
+    return all_true([*(one.agree(scope, one.path) for one in NUMBERS), _wire_as_produced(scope)])
+
+
+def _same_space(scope: Scope) -> Truth:
+    return all_true(one.agree(scope, one.path) for one in SPACE)
+
+
+def _portable(scope: Scope) -> tuple[str, ...]:
+    """Return the cells of figure 5 that are possible."""
+    numbers, space = (
+        (truth,) if isinstance(truth, bool) else (True, False) for truth in (_same_numbers(scope), _same_space(scope))
+    )
+    cells = {(True, True): 0, (True, False): 1, (False, True): 2, (False, False): 3}
+    return tuple(PORTABLE[cells[pair]] for pair in product(numbers, space))
+
+
+_BY_CONNECTOR = (("layout", LAYOUT, "permutes_layout"), ("block_size", BLOCK_SIZE, "takes_block_ratio"))
+"""Aspects that a reader of vLLM NIXL adapts to by itself, each with the fact that says whether it does."""
+
+
+def _steps(scope: Scope) -> tuple[Step, ...]:
+    """Return a step for everything that is known to differ."""
+    steps = []
+    numbers = [one for one in NUMBERS if one.agree(scope, one.path) is False]
+    if numbers or _wire_as_produced(scope) is False:
+        change = ", ".join(_change(scope, one) for one in numbers) or _wire_change(scope)
+        steps.append(_step(scope, "dtype", change, _value(scope, "handoff.converts_dtype"), None))
+    for aspect, compared, own in _BY_CONNECTOR:
+        if compared.agree(scope, compared.path) is False:
+            by_connector = _value(scope, f"handoff.{own}")
+            copes = negate(_value(scope, f"handoff.needs_equal_{aspect}"))
+            exists = any_true([_value(scope, f"handoff.converts_{aspect}"), by_connector, copes])
+            side = "decode" if by_connector is True else None
+            steps.append(_step(scope, aspect, _change(scope, compared), exists, side))
+    split = [one for one in PARTITION if one.agree(scope, one.path) is False]
+    if split:
+        exists = any_true(["partition" in _declared(scope), _redistributes(scope, split)])
+        change = ", ".join(_change(scope, one) for one in split)
+        steps.append(_step(scope, "partition", change, exists, _payer(scope)))
+    return tuple(steps)
+
+
+def _change(scope: Scope, compared: Compared) -> str:
+    prefill, decode = (_text(scope, side, compared.path) for side in SIDES)
+    return f"{compared.name} {prefill} -> {decode}"
+
+
+def _wire_change(scope: Scope) -> str:
+    said = [f"{name} {shown(scope.fact(fact))}" for name, fact in WIRE if not scope.fact(fact).unknown]
+    return ", ".join(said)
+
+
+def _declared(scope: Scope) -> tuple[Any, ...]:
+    of = _value(scope, "handoff.conversion.of")
+    return of if isinstance(of, tuple) else ()
+
+
+def _redistributes(scope: Scope, split: list[Compared]) -> Truth:
+    """Tell whether the connectors send each rank its share; known for unequal TP only, by the rules on it.
+
+    The rules speak of what is refused, so they count where the connectors' demands are known.
+    """
+    if any(one.path != "parallelism.attention_tp" for one in split):
+        return UNDECIDED
+    outcomes = [judge(rule, scope).outcome for rule in catalogue() if rule.code in PARTITION_RULES]
+    if VIOLATED in outcomes:
+        return False
+    if RULE_UNDECIDED in outcomes or isinstance(_value(scope, "handoff.needs_divisible_tp"), Unknown):
+        return UNDECIDED
+    return True
+
+
+def _payer(scope: Scope) -> str | None:
+    prefill, decode = (_of_lifecycle(scope, side, "redistributes") for side in SIDES)
+    return str(prefill.value) if prefill and decode and prefill.value == decode.value else None
+
+
+def _step(scope: Scope, aspect: str, change: str, truth: Any, own_side: str | None) -> Step:
+    """Return the step; what the handoff declares comes before what the connectors do."""
+    exists = _word(truth)
+    if exists != YES:
+        return Step(aspect, change, exists, _absence(scope, aspect, exists))
+    if aspect not in _declared(scope):
+        return Step(aspect, change, exists, "by the connectors", own_side)
+    where, by = (_value(scope, f"handoff.conversion.{name}") for name in ("where", "by"))
+    known = [one if isinstance(one, str) else None for one in (where, by)]
+    return Step(aspect, change, exists, "declared in handoff.conversion", *known)
+
+
+def _absence(scope: Scope, aspect: str, exists: str) -> str:
+    if exists == UNKNOWN:
+        needs = _needs(scope, ["handoff.conversion.of"])
+        return "nothing is declared, and what the connectors do is not known" if needs else "not known"
+    declared = scope.fact("handoff.conversion.of")
+    of = "" if declared.unknown else f"; handoff.conversion says {shown(declared)}"
+    return f"the connectors do not change the {aspect.replace('_', ' ')}{of}"
+
+
+# -- verdicts --------------------------------------------------------------------------------------------------
+
+
+RECOMPUTABLE = ("model", "adapters", "token range")
+"""Invariants in which decode has to agree to produce the same state itself."""
+
+
+def _undecided_needs(scope: Scope, invariants: tuple[Invariant, ...]) -> tuple[Need, ...]:
+    """Return what would settle the gate, and of numbers and space what is open; scales wait for the element type."""
+    needs = [need for one in invariants for need in one.needs]
+    if _word(_same_numbers(scope)) == UNKNOWN:
+        needs += _open_needs(scope, NUMBERS[:1]) or _open_needs(scope, NUMBERS)
+        if _word(_wire_as_produced(scope)) == UNKNOWN:
+            needs += _needs(scope, ["handoff.conversion.of"])
+    if _word(_same_space(scope)) == UNKNOWN:
+        needs += _open_needs(scope, SPACE)
+    return tuple({need.fact: need for need in needs}.values())
+
+
+def _closed(scope: Scope, invariants: tuple[Invariant, ...], targets: tuple[str, ...]) -> Verdict:
+    reasons = tuple(f"{one.name}: {one.reason}" for one in invariants if one.agree == NO)
+    if targets:
+        return Verdict("reroute", (*reasons, f"agrees in every invariant: {', '.join(targets)}"), targets)
+    computes = _of_lifecycle(scope, "decode", "decode_computes_prefill")
+    lacking = [one for one in invariants if one.name in RECOMPUTABLE and one.agree != YES]
+    if lacking:
+        said = ", ".join(f"{one.name} {'differs' if one.agree == NO else 'not known'}" for one in lacking)
+        needs = tuple(need for one in lacking for need in one.needs)
+        return Verdict("reject", (*reasons, f"no recompute on decode: {said}"), needs=needs)
+    if computes is None or computes.value is not True:
+        known = "computes no prompts" if computes else "is not known to compute prompts"
+        return Verdict("reject", (*reasons, f"no recompute on decode: a decode worker {known} in this engine"))
+    return Verdict("recompute", (*reasons, "decode agrees in model, adapters and token range"))
+
+
+def _verdict(scope: Scope, invariants: tuple[Invariant, ...], targets: tuple[str, ...]) -> Verdict:
+    portable = _portable(scope)
+    if any(one.agree == NO for one in invariants):
+        return _closed(scope, invariants, targets)._replace(portable=portable)
+    unknown = [one for one in invariants if one.agree == UNKNOWN]
+    if not unknown and len(portable) == 1:
+        return Verdict(portable[0], (), (), portable)
+    reasons = tuple(f"{one.name}: {one.reason}" for one in unknown if one.reason)
+    return Verdict(UNDECIDED_WORD, reasons, (), portable, _undecided_needs(scope, invariants))
+
+
+def contracts(deployment: Deployment) -> tuple[Contract, ...]:
+    """Return the contract of every boundary of ``deployment``."""
+    boundaries = Scopes(deployment).boundaries
+    gates = [gate(scope) for scope in boundaries]
+    agreeing: dict[str, list[str]] = {}
+    for scope, invariants in zip(boundaries, gates, strict=True):
+        if _agreed(invariants):
+            agreeing.setdefault(scope.subjects["prefill"].name, []).append(scope.subjects["decode"].name)
+    return tuple(
+        _contract(deployment, scope, invariants, tuple(agreeing.get(scope.subjects["prefill"].name, ())))
+        for scope, invariants in zip(boundaries, gates, strict=True)
+    )
+
+
+def _contract(
+    deployment: Deployment, scope: Scope, invariants: tuple[Invariant, ...], targets: tuple[str, ...]
+) -> Contract:
+    return Contract(
+        path=deployment.path,
+        deployment=deployment.name,
+        prefill=scope.subjects["prefill"].name,
+        decode=scope.subjects["decode"].name,
+        place=scope.subjects["handoff"].place,
+        verdict=_verdict(scope, invariants, targets),
+        invariants=invariants,
+        steps=_steps(scope),
+        parts=_parts(scope),
+        duties=_duties(scope),
+    )
+
+
+def report_on(readings: Sequence[Reading]) -> ContractReport:
+    """Return the contract of every boundary that ``readings`` declare."""
+    inputs: list[InputReport] = []
+    found: list[Contract] = []
+    for reading in readings:
+        ours = [contract for deployment in reading.deployments for contract in contracts(deployment)]
+        found += ours
+        labels = tuple(f"{contract.prefill} -> {contract.decode}" for contract in ours)
+        inputs.append(InputReport(reading.path, reading.format, reading.status, _detail(reading, labels), labels))
+    return ContractReport(tuple(inputs), tuple(found))
+
+
+def _detail(reading: Reading, labels: tuple[str, ...]) -> str:
+    said = [reading.detail] if reading.detail else []
+    if reading.problems and reading.status != "unreadable":
+        said.append(f"faults of the input: {len(reading.problems)} (hetpd check names them)")
+    if reading.status == "checked" and not labels:
+        said.append("no boundary")
+    return "; ".join(said)
