@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from hetpd_cli.engine.catalogue import Rule
 
-_PREFIX = re.compile(r"HPD[0-9]{0,3}")
+_PREFIX = re.compile(r"[A-Z]{2,8}[0-9]{0,4}")
 
 
 class UnknownRuleError(ValueError):

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hetpd_cli.deployment import CLOSED, OPEN, Stated
+from hetpd_cli.engine.rule_examples import spots
 from hetpd_cli.facts.values import DEFAULT, NONE, STATED
 from hetpd_cli.sources.inputs import read_text
 from hetpd_cli.sources.text import Limits, SourceText
-from tests.support import check_text, codes, deployment_of, spots
+from tests.support import check_text, codes, deployment_of
 
 if TYPE_CHECKING:
     from hetpd_cli.deployment import Deployment

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from hetpd_cli.engine.rule_examples import spots
 from hetpd_cli.facts.values import NONE, Unknown
 from hetpd_cli.fields import SECTIONS, field, object_of, resolve, schema
 from hetpd_cli.sources.inputs import read_text
 from hetpd_cli.sources.text import Limits, SourceText
-from tests.support import check_text, deployment_of, spots
+from tests.support import check_text, deployment_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

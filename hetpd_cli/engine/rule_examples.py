@@ -1,0 +1,106 @@
+"""Runs the examples of a rule: bad ones fire exactly once at their places, good ones and near-misses do not fire."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hetpd_cli.engine.catalogue import input_rules
+from hetpd_cli.engine.check import RuleCrashError, check
+from hetpd_cli.sources.inputs import read_text
+from hetpd_cli.sources.text import Limits, SourceText
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from hetpd_cli.engine.catalogue import Rule
+    from hetpd_cli.findings import Finding, Report
+
+BAD = "bad"
+KINDS = (BAD, "good", "near-miss")
+FILE = "deploy.yaml"
+
+
+class Example(NamedTuple):
+    """An example of a rule. ``key`` is its path in the rule's file, ``at`` the places that a bad one is reported at."""
+
+    kind: str
+    key: str
+    title: str
+    deployment: str
+    at: tuple[str, ...] = ()
+
+
+class Failure(NamedTuple):
+    """An example that does not do what it is there for. ``expected`` and ``found`` are places, if these differ."""
+
+    example: Example
+    what: str
+    expected: tuple[str, ...] = ()
+    found: tuple[str, ...] = ()
+
+
+def examples_of(raw: dict[str, Any]) -> list[Example]:
+    """Return the examples of a rule file's content."""
+    return [
+        Example(kind, f"examples.{kind}.{index}", entry["title"], entry["deployment"], tuple(entry.get("at", ())))
+        for kind in KINDS
+        for index, entry in enumerate(raw.get("examples", {}).get(kind, ()))
+    ]
+
+
+def report_on(text: str, rules: Sequence[Rule], path: str = FILE) -> Report:
+    """Return the report on one text."""
+    return check([read_text(SourceText(path, text), Limits())], rules)
+
+
+def spots(finding: Finding, text: str) -> list[str]:
+    """Return each place of a finding as `LINE:TEXT`, the primary one first."""
+    ordered = sorted(finding.places, key=lambda spot: not spot.primary)
+    return [f"{spot.place.line}:{text[spot.place.start : spot.place.end]}" for spot in ordered]
+
+
+def first_lines(places: Iterable[str]) -> list[str]:
+    """Shorten places of whole blocks to their first line, which is what an example states of them."""
+    return [place.partition("\n")[0] for place in places]
+
+
+def failures(rule: Rule, raw: dict[str, Any]) -> Iterator[Failure]:
+    """Yield the examples of ``raw``, the content of the rule's file, that fail."""
+    rules = tuple({**{one.code: one for one in input_rules().values()}, rule.code: rule}.values())
+    for example in examples_of(raw):
+        try:
+            report = report_on(example.deployment, rules)
+        except RuleCrashError as error:
+            yield Failure(example, str(error))
+            continue
+        failure = _judged(rule, example, report)
+        if failure is not None:
+            yield failure
+
+
+def _judged(rule: Rule, example: Example, report: Report) -> Failure | None:
+    ours = [found for found in report.findings if found.code == rule.code]
+    faults = {found.code for found in input_rules().values()}
+    others = [found for found in report.findings if found.code in faults and found.code != rule.code]
+    if others and not (example.kind == BAD and rule.code in faults):
+        place = others[0].primary
+        return Failure(example, f"the deployment is faulty in line {place.line}: {others[0].message}")
+    if example.kind == BAD:
+        return _fired(example, ours)
+    if ours:
+        found = tuple(first_lines(spots(ours[0], example.deployment)))
+        return Failure(example, f"fires: {ours[0].message}", found=found)
+    return None
+
+
+def _fired(example: Example, ours: list[Finding]) -> Failure | None:
+    """Return what is wrong with the findings of a bad example."""
+    if len(ours) != 1:
+        return Failure(example, f"fires {len(ours)} times, not once" if ours else "does not fire")
+    expected, found = first_lines(example.at), first_lines(spots(ours[0], example.deployment))
+    if expected != found:
+        return Failure(example, "fires at other places", tuple(expected), tuple(found))
+    for text in (ours[0].message, ours[0].fix.replace("{{", "")):
+        if "{" in text:
+            return Failure(example, f"a name in braces was not filled: {text}")
+    return None
