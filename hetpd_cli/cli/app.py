@@ -152,8 +152,14 @@ def _with_default_cells(arguments: Sequence[str]) -> list[str]:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command that ``arguments`` ask for and return its exit code."""
+    words = _with_default_cells(arguments)
+    if words[:1] != ["check"]:
+        # Each declared command takes time at every start.
+        from hetpd_cli.cli import commands
+
+        words = [commands.RULES_TEST, *words[2:]] if words[:2] == commands.RULES_TEST.split() else words
     try:
-        code = app(args=_with_default_cells(arguments), prog_name="hetpd", standalone_mode=True)
+        code = app(args=words, prog_name="hetpd", standalone_mode=True)
     except SystemExit as stop:
         code = stop.code
     except BrokenPipeError:

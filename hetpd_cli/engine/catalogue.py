@@ -112,13 +112,13 @@ def compile_catalogue(folder: Path) -> list[dict[str, Any]]:
 
 def compile_builtin() -> list[dict[str, Any]]:
     """Return the built-in rules as they are stored, compiled anew where a source is newer."""
-    folder = rules_dir()
-    found: list[dict[str, Any]] = compiled(
-        "catalogue",
-        lambda: [*rule_files(folder), schema_path("deployment"), *COMPILER],
-        lambda: compile_catalogue(folder),
-    )
+    found: list[dict[str, Any]] = compiled("catalogue", catalogue_sources, lambda: compile_catalogue(rules_dir()))
     return found
+
+
+def catalogue_sources() -> list[Path]:
+    """Return the files that the compiled catalogue is made from."""
+    return [*rule_files(rules_dir()), schema_path("deployment"), *COMPILER]
 
 
 @cache

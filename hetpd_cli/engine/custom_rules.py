@@ -72,23 +72,33 @@ def load_custom_rules(folder: Path) -> list[Rule]:
     Raises CustomRuleError for a file that is no rule, for a code or name that two rules have, and for one of a
     built-in rule.
     """
-    files = [read_rule(path) for path in custom_rule_files(folder)]
+    taken = built_in_words()
     rules = []
-    taken = {word: "a built-in rule" for rule in catalogue() for word in (rule.code, rule.name)}
-    for file in files:
+    for path in custom_rule_files(folder):
+        file = read_rule(path)
         rule = compiled_rule(file)
-        if rule.code.startswith(BUILT_IN):
-            raise file.error("code", f"{rule.code} is a code of the built-in rules: take a prefix of your own")
-        for key, word in (("code", rule.code), ("name", rule.name)):
-            if word in taken:
-                raise file.error(key, f"{word} is already taken by {taken[word]}")
-            taken[word] = file.path
+        refuse_clash(file, rule, taken)
         rules.append(rule)
     return sorted(rules, key=lambda rule: rule.code)
 
 
+def built_in_words() -> dict[str, str]:
+    """Return the codes and names of the built-in rules, each with whose it is."""
+    return {word: "a built-in rule" for rule in catalogue() for word in (rule.code, rule.name)}
+
+
+def refuse_clash(file: RuleFile, rule: Rule, taken: dict[str, str]) -> None:
+    """Add the code and name of ``rule`` to ``taken``. Raises CustomRuleError for one that is in it, or HPD's own."""
+    if rule.code.startswith(BUILT_IN):
+        raise file.error("code", f"{rule.code} is a code of the built-in rules: take a prefix of your own")
+    for key, word in (("code", rule.code), ("name", rule.name)):
+        if word in taken:
+            raise file.error(key, f"{word} is already taken by {taken[word]}")
+        taken[word] = file.path
+
+
 def custom_rule_files(folder: Path) -> list[Path]:
-    """Return the YAML files below ``folder`` at any depth, in order; hidden folders and links to folders are left out.
+    """Return the YAML files below ``folder`` at any depth, by name; hidden folders and links to folders are left out.
 
     Raises CustomRuleError where ``folder`` is none or holds too many.
     """
@@ -100,7 +110,7 @@ def custom_rule_files(folder: Path) -> list[Path]:
         found += [Path(inner, name) for name in sorted(names) if name.lower().endswith(SUFFIXES)]
         if len(found) > MOST_FILES:
             raise CustomRuleError(str(folder), None, "", f"more than {MOST_FILES} files")
-    return found
+    return sorted(found, key=lambda path: (path.name, str(path)))
 
 
 def compiled_rule(file: RuleFile) -> Rule:

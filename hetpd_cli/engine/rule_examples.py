@@ -6,11 +6,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hetpd_cli.engine.catalogue import input_rules
 from hetpd_cli.engine.check import RuleCrashError, check
+from hetpd_cli.engine.custom_rules import (
+    CustomRuleError,
+    built_in_words,
+    compiled_rule,
+    custom_rule_files,
+    read_rule,
+    refuse_clash,
+)
+from hetpd_cli.resources import rules_dir
 from hetpd_cli.sources.inputs import read_text
 from hetpd_cli.sources.text import Limits, SourceText
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from hetpd_cli.engine.catalogue import Rule
     from hetpd_cli.findings import Finding, Report
@@ -37,6 +47,43 @@ class Failure(NamedTuple):
     what: str
     expected: tuple[str, ...] = ()
     found: tuple[str, ...] = ()
+
+
+class Tested(NamedTuple):
+    """What became of one rule file: its rule and examples, or the error for which it is none."""
+
+    path: str
+    code: str
+    name: str
+    examples: tuple[Example, ...]
+    failures: tuple[Failure, ...]
+    lines: dict[str, int]
+    error: CustomRuleError | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the file holds a rule and every example does what it is there for."""
+        return self.error is None and not self.failures
+
+
+def try_folder(folder: Path) -> Iterator[Tested]:
+    """Yield what becomes of each rule file below ``folder``, which may be that of the built-in rules.
+
+    Raises CustomRuleError where there is no such folder.
+    """
+    built_in = folder.resolve().is_relative_to(rules_dir().resolve())
+    taken = built_in_words()
+    for path in custom_rule_files(folder):
+        try:
+            file = read_rule(path)
+            rule = compiled_rule(file)
+            if not built_in:
+                refuse_clash(file, rule, taken)
+        except CustomRuleError as error:
+            yield Tested(str(path), "", "", (), (), {}, error)
+            continue
+        failed = tuple(failures(rule, file.raw))
+        yield Tested(str(path), rule.code, rule.name, tuple(examples_of(file.raw)), failed, file.lines)
 
 
 def examples_of(raw: dict[str, Any]) -> list[Example]:

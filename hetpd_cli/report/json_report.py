@@ -38,6 +38,11 @@ def render(report: Report, options: Options) -> str:
         "matrix": {cell: report.matrix.get(cell, "not analysed") for cell in CELLS},
         "summary": _summary(report),
     }
+    return dump(content)
+
+
+def dump(content: dict[str, Any]) -> str:
+    """Return ``content`` as one indented ASCII object that any reader of JSON and of logs takes."""
     text = json.dumps(_plain(content), indent=2, ensure_ascii=True, allow_nan=False)
     # Log readers obey `##[command]` anywhere in a line. A `#` stands in strings only: it may be escaped.
     return text.replace("##", "#\\u0023") + "\n"
@@ -53,7 +58,7 @@ def _finding(finding: Finding, options: Options) -> dict[str, Any]:
     return fields | {
         "fingerprint": finding.fingerprint,
         "places": [_labelled(spot, options) for spot in finding.places],
-        "facts": [_fact(fact, options) for fact in finding.facts],
+        "facts": [fact_json(fact, options) for fact in finding.facts],
         "evidence": [item._asdict() for item in finding.evidence],
     }
 
@@ -76,7 +81,8 @@ def _place(place: Place | None, options: Options) -> dict[str, Any] | None:
     return None if place is None else _span(place, options)
 
 
-def _fact(fact: FactView, options: Options) -> dict[str, Any]:
+def fact_json(fact: FactView, options: Options) -> dict[str, Any]:
+    """Return a fact as it stands in JSON."""
     return fact._asdict() | {"place": _place(fact.place, options)}
 
 

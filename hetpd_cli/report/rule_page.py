@@ -130,10 +130,10 @@ def _expression(text: str | bool) -> str:
     if len(line) <= _ONE_LINE:
         return line
     depth, broken = 0, ""
-    for token in _JOINTS.findall(line):
-        depth += (token == "(") - (token == ")")
-        joint = token.strip()
-        broken += f"\n{' ' * 2 * depth}{joint} " if joint in {"and", "or"} else token
+    for piece in _JOINTS.findall(line):
+        depth += (piece == "(") - (piece == ")")
+        joint = piece.strip()
+        broken += f"\n{' ' * 2 * depth}{joint} " if joint in {"and", "or"} else piece
     return "\n".join(_by_commas(part) for part in broken.split("\n"))
 
 
@@ -219,12 +219,19 @@ def terminal(blocks: list[Block], options: Options) -> str:
     column = max((width(block.text) for block in blocks if block.kind == "term"), default=0) + _INDENT
     lines: list[str] = []
     for before, block in zip([None, *blocks], blocks, strict=False):
-        if (before is not None and (block.kind in {"heading", "title"} or before.kind in {"title", "paragraph"})) or (
-            before is not None and block.kind == "paragraph" and before.kind == "yaml"
-        ):
+        if before is not None and _apart(before, block):
             lines.append("")
         lines += _terminal(block, style, options.width, column)
     return finish(lines)
+
+
+def _apart(before: Block, block: Block) -> bool:
+    """Tell whether an empty line stands between two blocks."""
+    return (
+        block.kind in {"heading", "title"}
+        or before.kind in {"title", "paragraph"}
+        or (before.kind, block.kind) == ("yaml", "paragraph")
+    )
 
 
 def _terminal(block: Block, style: Style, columns: int | None, column: int) -> list[str]:

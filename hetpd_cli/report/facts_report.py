@@ -1,0 +1,100 @@
+"""The facts of a deployment, by subject: as text and as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hetpd_cli import __version__
+from hetpd_cli.report.columns import aligned
+from hetpd_cli.report.json_report import dump, fact_json
+from hetpd_cli.report.style import Style, finish, inert, prose, width, wrap
+from hetpd_cli.report.words import place_text, plural, value_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hetpd_cli.findings import FactGroup, FactRow, FactView
+    from hetpd_cli.report import Options
+
+SCHEMA = 1
+"""Version of the output: goes up when a field changes its meaning or goes away."""
+
+UNKNOWN = "unknown"
+_LONGEST_VALUE = 40
+_INDENT = 2
+
+
+def text(deployments: Sequence[tuple[str, Sequence[FactGroup]]], options: Options, *, unknown: bool) -> str:
+    """Return the facts of each deployment, given with its name; unknown ones in full if ``unknown``, else by name."""
+    style = Style(options.colour)
+    blocks: list[list[str]] = []
+    for name, groups in deployments:
+        if name and len(deployments) > 1:
+            blocks.append([style("strong", f"deployment {inert(name)}")])
+        blocks += [_group(group, options, style, unknown=unknown) for group in groups]
+    lines: list[str] = []
+    for block in blocks:
+        lines += ["", *block] if lines else block
+    return finish(lines)
+
+
+def _group(group: FactGroup, options: Options, style: Style, *, unknown: bool) -> list[str]:
+    title = group.kind if group.kind == group.name else f"{group.kind} {inert(group.name)}"
+    if group.prefix not in {group.kind, group.name}:
+        title = f"{title}, {group.prefix}"
+    where = f"  {place_text(group.place, options)}" if group.place is not None else ""
+    lines = [style("strong", title) + style("faint", where)]
+    shown = [row for row in group.rows if unknown or row.view.origin != UNKNOWN]
+    roles = ("plain", "strong", "faint", "plain")
+    lines += aligned([_cells(row, options) for row in shown], roles, options, style, indent=_INDENT)
+    hidden = [row.view.name for row in group.rows if row.view.origin == UNKNOWN]
+    if hidden and not unknown:
+        lead = " " * _INDENT + f"{plural(len(hidden), 'fact')} unknown:"
+        first, *rest = wrap(", ".join(map(inert, hidden)), options.width, width(lead) + 1, 2 * _INDENT)
+        lines += [style("faint", f"{lead} {first}"), *(style("faint", line) for line in rest)]
+    return lines
+
+
+def _cells(row: FactRow, options: Options) -> list[str]:
+    fact = row.view
+    value = UNKNOWN if fact.origin == UNKNOWN else value_text(fact.value, fact.unit)
+    value, whole = (value, "") if width(value) <= _LONGEST_VALUE else (f"{value[:_LONGEST_VALUE]}...", value)
+    parts = [place_text(fact.place, options)] if fact.place is not None else []
+    if fact.written is not None:
+        parts.append(f"written {inert(fact.written)}")
+    parts += [prose(part) for part in (fact.note, row.reason) if part]
+    if row.candidates:
+        parts.append(f"one of {', '.join(value_text(one, fact.unit) for one in row.candidates)}")
+    if whole:
+        parts.append(whole)
+    origin = "" if fact.origin == UNKNOWN else fact.origin
+    return [inert(fact.name), value, origin, "; ".join(parts)]
+
+
+def as_json(path: str, deployments: Sequence[tuple[str, Sequence[FactGroup]]], options: Options) -> str:
+    """Return the facts as the object that ``schemas/facts-output.schema.json`` describes."""
+    content = {
+        "schema": SCHEMA,
+        "hetpd": __version__,
+        "path": path,
+        "deployments": [
+            {"name": name or None, "subjects": [_subject(group, options) for group in groups]}
+            for name, groups in deployments
+        ],
+    }
+    return dump(content)
+
+
+def _subject(group: FactGroup, options: Options) -> dict[str, Any]:
+    return {
+        "kind": group.kind,
+        "name": group.name,
+        "prefix": group.prefix,
+        "facts": [_fact(row.view, row, options) for row in group.rows],
+    }
+
+
+def _fact(fact: FactView, row: FactRow, options: Options) -> dict[str, Any]:
+    found = fact_json(fact, options)
+    del found["of"]
+    return found | {"reason": row.reason or None, "candidates": list(row.candidates)}
