@@ -51,9 +51,10 @@ class FactView(NamedTuple):
 
 
 class FactRow(NamedTuple):
-    """A fact with, where it is unknown, why and what it can be."""
+    """A fact with the names of what it is derived from and, where it is unknown, why and what it can be."""
 
     view: FactView
+    inputs: tuple[str, ...] = ()
     reason: str = ""
     candidates: tuple[Scalar | list[Scalar], ...] = ()
 

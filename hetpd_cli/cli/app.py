@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -155,8 +156,10 @@ def run(arguments: Sequence[str]) -> int:
     words = _with_default_cells(arguments)
     if words[:1] != ["check"]:
         # Each declared command takes time at every start.
-        from hetpd_cli.cli import commands
+        from hetpd_cli.cli import commands, completion
 
+        if completion.VARIABLE in os.environ:
+            completion.prepare()
         words = [commands.RULES_TEST, *words[2:]] if words[:2] == commands.RULES_TEST.split() else words
     try:
         code = app(args=words, prog_name="hetpd", standalone_mode=True)

@@ -43,7 +43,7 @@ def _rule_names(incomplete: str) -> list[str]:
     from hetpd_cli.engine.catalogue import catalogue
 
     words = [word for rule in catalogue() for word in (rule.code, rule.name)]
-    return [word for word in words if word.lower().startswith(incomplete.lower())]
+    return [word for word in words if word.startswith(incomplete)]
 
 
 def _listed_words(incomplete: str) -> list[str]:
@@ -179,7 +179,7 @@ def completion(
 ) -> None:
     """Print the script by which a shell completes hetpd's words.
 
-    For bash: `hetpd completion bash > ~/.local/share/bash-completion/completions/hetpd`.
+    For bash: `source <(hetpd completion bash)` in ~/.bashrc.
     """
     from hetpd_cli.cli.completion import run_completion
 

@@ -15,3 +15,10 @@ def run_completion(shell: str) -> int:
 
     write(get_completion_script(prog_name="hetpd", complete_var=VARIABLE, shell=shell) + "\n")
     return OK
+
+
+def prepare() -> None:
+    """Make the shells known that complete: typer does so only where it offers options for it."""
+    from typer._completion_classes import completion_init
+
+    completion_init()

@@ -10,6 +10,7 @@ from hetpd_cli.engine.fact_list import chosen, fact_groups, fact_names
 from hetpd_cli.nearest import did_you_mean, nearest
 from hetpd_cli.report import facts_report
 from hetpd_cli.report.style import inert
+from hetpd_cli.report.words import plural
 from hetpd_cli.sources.inputs import read
 from hetpd_cli.sources.text import Limits
 
@@ -23,11 +24,10 @@ def run_facts(path: str, globs: tuple[str, ...], form: str, colour: str, *, unkn
         return UNREADABLE
     everything = [(deployment.name or "", fact_groups(deployment)) for deployment in reading.deployments]
     shown = [(name, chosen(groups, globs)) for name, groups in everything]
-    if not any(groups for _, groups in shown):
+    if globs and not any(groups for _, groups in shown):
         names = [name for _, groups in everything for name in fact_names(groups)]
-        said = ", ".join(map(inert, globs)) or "nothing"
-        guess = nearest(globs[0], names) if globs else None
-        sys.stderr.write(f"hetpd: {said} names no fact{did_you_mean(guess)}\n")
+        said = ", ".join(map(inert, globs))
+        sys.stderr.write(f"hetpd: {said} names no fact{did_you_mean(nearest(globs[0], names))}\n")
         return USAGE
     how = options(colour, quiet=False, verbose=False)
     if form == "json":
@@ -35,6 +35,6 @@ def run_facts(path: str, globs: tuple[str, ...], form: str, colour: str, *, unkn
     else:
         write(facts_report.text(shown, how, unknown=unknown))
     if reading.problems:
-        count = len(reading.problems)
-        sys.stderr.write(f"hetpd: {count} faults in the input: `hetpd check` says which\n")
+        faults = plural(len(reading.problems), "fault")
+        sys.stderr.write(f"hetpd: {faults} in the input: `hetpd check` says which\n")
     return OK

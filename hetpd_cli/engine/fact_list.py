@@ -48,9 +48,11 @@ def _paths(subject: Subject) -> list[str]:
 def _row(subject: Subject, path: str) -> FactRow:
     fact = subject.fact(path)
     shown = view(path, fact)
+    derivation = derivations(subject.kind).get(path)
+    inputs = derivation.inputs if derivation is not None and fact.inputs else ()
     if not isinstance(fact.value, Unknown):
-        return FactRow(shown)
-    return FactRow(shown, fact.value.reason, tuple(map(_candidate, fact.value.candidates or ())))
+        return FactRow(shown, inputs)
+    return FactRow(shown, inputs, fact.value.reason, tuple(map(_candidate, fact.value.candidates or ())))
 
 
 def _candidate(value: Known | Nothing) -> Scalar | list[Scalar]:

@@ -21,7 +21,13 @@ SCHEMA = 1
 
 UNKNOWN = "unknown"
 _LONGEST_VALUE = 40
+_LONGEST_VALUE_IF_NARROW = 18
+_NARROW = 110
+"""Columns below which values are shortened to less; a whole one then stands at the end of its row."""
+
 _INDENT = 2
+_UNKNOWN_NAMES = 8
+"""Unknown facts that are named where they are not shown in full."""
 
 
 def text(deployments: Sequence[tuple[str, Sequence[FactGroup]]], options: Options, *, unknown: bool) -> str:
@@ -50,18 +56,25 @@ def _group(group: FactGroup, options: Options, style: Style, *, unknown: bool) -
     hidden = [row.view.name for row in group.rows if row.view.origin == UNKNOWN]
     if hidden and not unknown:
         lead = " " * _INDENT + f"{plural(len(hidden), 'fact')} unknown:"
-        first, *rest = wrap(", ".join(map(inert, hidden)), options.width, width(lead) + 1, 2 * _INDENT)
-        lines += [style("faint", f"{lead} {first}"), *(style("faint", line) for line in rest)]
+        more = (
+            f" and {len(hidden) - _UNKNOWN_NAMES} more (--all)" if len(hidden) > _UNKNOWN_NAMES else " (--all says why)"
+        )
+        names = ", ".join(map(inert, hidden[:_UNKNOWN_NAMES])) + more
+        first, *others = wrap(names, options.width, width(lead) + 1, 2 * _INDENT)
+        lines += [style("faint", line) for line in (f"{lead} {first}", *others)]
     return lines
 
 
 def _cells(row: FactRow, options: Options) -> list[str]:
     fact = row.view
     value = UNKNOWN if fact.origin == UNKNOWN else value_text(fact.value, fact.unit)
-    value, whole = (value, "") if width(value) <= _LONGEST_VALUE else (f"{value[:_LONGEST_VALUE]}...", value)
+    longest = _LONGEST_VALUE_IF_NARROW if options.width is not None and options.width < _NARROW else _LONGEST_VALUE
+    value, whole = (value, "") if width(value) <= longest else (f"{value[: longest - 3]}...", value)
     parts = [place_text(fact.place, options)] if fact.place is not None else []
     if fact.written is not None:
         parts.append(f"written {inert(fact.written)}")
+    if row.inputs and fact.origin != UNKNOWN and not fact.note:
+        parts.append(f"from {', '.join(row.inputs)}")
     parts += [prose(part) for part in (fact.note, row.reason) if part]
     if row.candidates:
         parts.append(f"one of {', '.join(value_text(one, fact.unit) for one in row.candidates)}")
@@ -97,4 +110,4 @@ def _subject(group: FactGroup, options: Options) -> dict[str, Any]:
 def _fact(fact: FactView, row: FactRow, options: Options) -> dict[str, Any]:
     found = fact_json(fact, options)
     del found["of"]
-    return found | {"reason": row.reason or None, "candidates": list(row.candidates)}
+    return found | {"inputs": list(row.inputs), "reason": row.reason or None, "candidates": list(row.candidates)}

@@ -157,7 +157,8 @@ def _thresholds(raw: dict[str, Any]) -> Iterator[Block]:
 def _evidence(raw: dict[str, Any]) -> Iterator[Block]:
     yield Block("heading", "Evidence")
     for row in raw["evidence"]:
-        of = f", {row['of']}" if "of" in row else ""
+        product, _, versions = str(row.get("of", "")).partition(" ")
+        of = f", {product} {'in any version' if versions == '*' else versions}" if product else ""
         yield Block("item", f"{row['kind']}{of}, {row['at']}: {row['says']}")
 
 

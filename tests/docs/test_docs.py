@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
+from fnmatch import fnmatchcase
+from pathlib import Path
 
 import pytest
 
+from hetpd_cli.cli.app import run
+from hetpd_cli.engine.rule_examples import try_folder
 from tests.support import ROOT, check_text
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+RULE_PAGES = sorted((ROOT / "docs" / "rules").glob("*.md"))
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
@@ -25,7 +32,7 @@ def test_a_deployment_in_the_documentation_is_well_formed(page, block) -> None:
     assert [finding.message for finding in check_text(block).findings if finding.code < "HPD1"] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+@pytest.mark.parametrize("page", [*PAGES, *RULE_PAGES], ids=lambda page: page.name)
 def test_links_lead_somewhere(page) -> None:
     for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
@@ -37,3 +44,33 @@ def test_the_readme_has_the_commands_that_ci_runs() -> None:
         found = re.search(rf"<!-- ci: {marker} -->\n```sh\n(.+)\n```", text)
         assert found
         assert found[1].startswith("python3 -m venv .venv")
+
+
+@pytest.mark.parametrize(("page", "block"), blocks("console"))
+def test_a_command_in_the_documentation_prints_what_stands_there(page, block, tmp_path, monkeypatch, capsys) -> None:
+    """A line of three dots stands for any lines."""
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    monkeypatch.chdir(tmp_path)
+    for session in re.split(r"^\$ ", block, flags=re.M)[1:]:
+        command, _, expected = session.partition("\n")
+        program, *arguments = shlex.split(command)
+        assert program == "hetpd"
+        run(arguments)
+        shown = capsys.readouterr().out
+        pattern = re.sub(r"[\[*?]", r"[\g<0>]", expected)
+        assert fnmatchcase(shown, re.sub(r"^\.\.\.\n", "*", pattern, flags=re.M)), command
+
+
+@pytest.mark.parametrize(("page", "block"), [case for case in blocks("yaml") if case[1].startswith("code: ")])
+def test_a_rule_in_the_documentation_does_what_its_examples_say(page, block, tmp_path) -> None:
+    (tmp_path / "rule.yaml").write_text(block)
+    assert [(result.ok, result.error, result.failures) for result in try_folder(tmp_path)] == [(True, None, ())]
+
+
+def test_the_help_of_every_command_stands_in_the_documentation(capsys) -> None:
+    run(["--help"])
+    listed = capsys.readouterr().out.partition("Commands:\n")[2]
+    commands = [re.split(r"\s{2,}", line.strip())[0] for line in listed.splitlines() if line[:3].strip()]
+    assert "check" in commands
+    text = Path(ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert re.findall(r"^<!-- help: (.+) -->$", text, flags=re.M) == commands
