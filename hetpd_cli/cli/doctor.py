@@ -105,9 +105,9 @@ def _rules() -> str:
 
 
 def _tables() -> str:
-    from hetpd_cli.tables import TABLES, table
+    from hetpd_cli.compile import table_sizes
 
-    return ", ".join(f"{len(table(name)['rows'])} {name}" for name in TABLES)
+    return ", ".join(f"{rows} {name}" for name, rows in table_sizes().items())
 
 
 def _yaml() -> str:
@@ -129,6 +129,7 @@ def _terminal() -> str:
 
 
 def _configuration() -> str:
+    """Say which configuration holds; there is none to read yet."""
     return "none is read"
 
 
