@@ -90,7 +90,7 @@ def rules(
 @app.command(RULES_TEST)
 def rules_test(
     folder: Annotated[
-        str | None, typer.Argument(metavar="[DIR]", help="A folder of rules. Default: the built-in ones.")
+        str | None, typer.Argument(metavar="[DIR]", help="A folder of rules, or a file. Default: the built-in ones.")
     ] = None,
     color: Paint = Colour.auto,
 ) -> None:

@@ -100,8 +100,10 @@ def refuse_clash(file: RuleFile, rule: Rule, taken: dict[str, str]) -> None:
 def custom_rule_files(folder: Path) -> list[Path]:
     """Return the YAML files below ``folder`` at any depth, by name; hidden folders and links to folders are left out.
 
-    Raises CustomRuleError where ``folder`` is none or holds too many.
+    A file stands for itself. Raises CustomRuleError where ``folder`` is none or holds too many.
     """
+    if folder.is_file():
+        return [folder]
     if not folder.is_dir():
         raise CustomRuleError(str(folder), None, "", "no such folder of rules")
     found: list[Path] = []

@@ -193,7 +193,7 @@ def _markdown(block: Block) -> str:
         longest = max(map(len, re.findall(r"`+", block.text)), default=0)
         fence = "`" * max(3, longest + 1)
         lines = "\n".join(inert(line) for line in block.text.split("\n"))
-        return f"{fence}{'yaml' if block.kind == 'yaml' else 'python'}\n{lines}\n{fence}"
+        return f"{fence}{'yaml' if block.kind == 'yaml' else 'text'}\n{lines}\n{fence}"
     text = _plain_markdown(block.text)
     if block.kind == "term":
         return f"| {text} | {_plain_markdown(block.more)} |"

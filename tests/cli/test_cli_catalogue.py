@@ -121,6 +121,7 @@ def test_a_folder_of_custom_rules(hetpd, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(text_of())
     code, shown, _ = hetpd("rules", "test", str(tmp_path))
     assert (code, shown.splitlines()[0]) == (0, "ok    ACME101 odd-workers: 3 examples")
+    assert hetpd("rules", "test", str(tmp_path / "a.yaml"))[:2] == (code, shown)
     (tmp_path / "b.yaml").write_text(text_of(code="ACME102", name="other", require="divides(3, pool.workers)"))
     (tmp_path / "c.yaml").write_text(text_of(code="ACME103", name="third", require="pool.\x1bworkers == 1"))
     code, shown, _ = hetpd("rules", "test", str(tmp_path))
