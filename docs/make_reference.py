@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hetpd_cli.engine.catalogue import load_rule, rule_files
+from hetpd_cli.families import FAMILIES, family_digit
 from hetpd_cli.fields import SECTIONS, fields
+from hetpd_cli.report import rule_page
 from hetpd_cli.resources import rules_dir
 
 if TYPE_CHECKING:
@@ -17,15 +20,10 @@ if TYPE_CHECKING:
     from hetpd_cli.fields import Field
 
 DOCS = Path(__file__).parent
+RULE_PAGES = DOCS / "rules"
 GENERATED = "<!-- Made by docs/make_reference.py: edit the source that it names. -->\n\n"
-FAMILIES = {
-    "0": "The input itself",
-    "1": "Compute placement",
-    "2": "KV representation",
-    "3": "The path between the pools",
-    "4": "KV ownership",
-    "5": "Launch facts that break a handoff",
-}
+HELP = re.compile(r"<!-- help: ([a-z ]+) -->\n.*?<!-- end of help -->\n", flags=re.S)
+"""Where a page shows what a command's --help prints."""
 
 
 def fields_page() -> str:
@@ -56,16 +54,19 @@ def _row(field: Field) -> str:
 def rules_page() -> str:
     """Return a line for every rule, by family."""
     rules = [(path, load_rule(path)) for path in rule_files(rules_dir())]
-    lines = ["# The rules\n", "Source: `rules/`. Each file holds what is shown here, the evidence, and examples.\n"]
-    for digit, family in FAMILIES.items():
-        ours = [(path, rule) for path, rule in rules if rule["code"][3] == digit]
+    lines = [
+        "# The rules\n",
+        "Source: `rules/`. A rule's page has conditions, evidence and examples; `hetpd explain` prints it too.\n",
+    ]
+    for digit, _, family in FAMILIES:
+        ours = [(path, rule) for path, rule in rules if family_digit(rule["code"]) == digit]
         lines += [
             f"## {digit}xx {family}\n",
             "| rule | what it finds | cell | severity | impact |",
             "| --- | --- | --- | --- | --- |",
         ]
         for path, rule in ours:
-            link = f"[{rule['code']} {rule['name']}](../rules/{path.parent.name}/{path.name})"
+            link = f"[{rule['code']} {rule['name']}](rules/{path.stem}.md)"
             lines.append(
                 f"| {link} | {rule['title']} | {rule.get('cell', '')} | {rule['severity']} | {rule.get('impact', '')} |"
             )
@@ -73,10 +74,17 @@ def rules_page() -> str:
     return GENERATED + "\n".join(lines)
 
 
-def help_block() -> str:
-    """Return what ``hetpd check --help`` prints at 100 columns."""
-    done = subprocess.run(
-        [sys.executable, "-m", "hetpd_cli", "check", "--help"],
+def rule_pages() -> Iterator[tuple[Path, str]]:
+    """Yield the page of each rule."""
+    for path in rule_files(rules_dir()):
+        source = f"<!-- Made by docs/make_reference.py from rules/{path.parent.name}/{path.name}. -->\n\n"
+        yield RULE_PAGES / f"{path.stem}.md", source + rule_page.markdown(rule_page.page(load_rule(path)))
+
+
+def help_block(command: str) -> str:
+    """Return what ``--help`` of ``command`` prints at 100 columns."""
+    done = subprocess.run(  # noqa: S603 (a command of ours)
+        [sys.executable, "-m", "hetpd_cli", *command.split(), "--help"],
         capture_output=True,
         text=True,
         check=True,
@@ -87,30 +95,37 @@ def help_block() -> str:
 
 
 def _with_help(page: str) -> str:
-    before, _, rest = page.partition("<!-- help -->\n")
-    _, _, after = rest.partition("<!-- end of help -->\n")
-    return f"{before}<!-- help -->\n```text\n{help_block()}\n```\n<!-- end of help -->\n{after}"
+    def block(match: re.Match[str]) -> str:
+        return f"<!-- help: {match[1]} -->\n```text\n{help_block(match[1])}\n```\n<!-- end of help -->\n"
+
+    return HELP.sub(block, page)
 
 
 def pages() -> Iterator[tuple[Path, str]]:
     """Yield each generated page with what it has to hold."""
     yield DOCS / "fields.md", fields_page()
     yield DOCS / "rules.md", rules_page()
+    yield from rule_pages()
     cli = DOCS / "cli.md"
     yield cli, _with_help(cli.read_text(encoding="utf-8"))
 
 
 def main() -> int:
     """Write the pages, or say which ones are not what the sources say today."""
-    stale = []
-    for path, text in pages():
-        if "--check" not in sys.argv[1:]:
-            path.write_text(text, encoding="utf-8")
-        elif not path.exists() or path.read_text(encoding="utf-8") != text:
-            stale.append(path.name)
-    for name in stale:
-        sys.stderr.write(f"docs/{name} is stale: run python docs/make_reference.py\n")
-    return 1 if stale else 0
+    writing = "--check" not in sys.argv[1:]
+    made = dict(pages())
+    stale = [path for path, text in made.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    left_over = [path for path in RULE_PAGES.glob("*.md") if path not in made]
+    if writing:
+        RULE_PAGES.mkdir(exist_ok=True)
+        for path in stale:
+            path.write_text(made[path], encoding="utf-8")
+        for path in left_over:
+            path.unlink()
+        return 0
+    for path in (*stale, *left_over):
+        sys.stderr.write(f"docs/{path.relative_to(DOCS)} is stale: run python docs/make_reference.py\n")
+    return 1 if stale or left_over else 0
 
 
 if __name__ == "__main__":

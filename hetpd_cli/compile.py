@@ -20,5 +20,10 @@ def compile_all() -> list[Path]:
     return [COMPILED / f"{name}.json" for name in ("catalogue", *TABLES)]
 
 
+def table_sizes() -> dict[str, int]:
+    """Return the number of rows of each table."""
+    return {name: len(table(name)["rows"]) for name in TABLES}
+
+
 if __name__ == "__main__":
     compile_all()

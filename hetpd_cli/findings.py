@@ -50,6 +50,25 @@ class FactView(NamedTuple):
     of: str = ""
 
 
+class FactRow(NamedTuple):
+    """A fact with the names of what it is derived from and, where it is unknown, why and what it can be."""
+
+    view: FactView
+    inputs: tuple[str, ...] = ()
+    reason: str = ""
+    candidates: tuple[Scalar | list[Scalar], ...] = ()
+
+
+class FactGroup(NamedTuple):
+    """The facts of one subject. ``prefix`` is what names its facts in rules: a role, ``handoff``, ``workload``."""
+
+    kind: str
+    name: str
+    prefix: str
+    place: Place | None
+    rows: tuple[FactRow, ...]
+
+
 class Evidence(NamedTuple):
     """Why a rule is right. ``of`` is a product with a version range (``vllm >=0.24,<0.34``) or None."""
 

@@ -31,6 +31,17 @@ def schema_path(name: str) -> Path:
     return folder / f"{name}.schema.json"
 
 
+def schema_names() -> list[str]:
+    """Return the names of the published schemas."""
+    ending = ".schema.json"
+    return sorted(path.name.removesuffix(ending) for path in schema_path("rule").parent.glob(f"*{ending}"))
+
+
+def examples_dir() -> Path:
+    """Return the folder of the example deployments."""
+    return PACKAGE / "examples" if INSTALLED else PACKAGE.parent / "examples"
+
+
 def load_schema(name: str) -> dict[str, Any]:
     """Return the schema called ``name``."""
     with schema_path(name).open("rb") as file:
@@ -67,6 +78,18 @@ def compiled(name: str, sources: Callable[[], Iterable[Path]], build: Callable[[
     if not INSTALLED:
         store(path, {"signature": stamp, "content": content})
     return content
+
+
+def compiled_state(name: str, sources: Iterable[Path]) -> str:
+    """Return ``fresh``, ``stale``, ``missing`` or ``corrupt``: what the compiled form called ``name`` is."""
+    try:
+        with (COMPILED / f"{name}.json").open("rb") as file:
+            stored = json.load(file)
+        return "fresh" if INSTALLED or stored["signature"] == signature(sources) else "stale"
+    except FileNotFoundError:
+        return "missing"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "corrupt"
 
 
 def store(path: Path, document: Any) -> None:

@@ -6,23 +6,22 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hetpd_cli.checking import Plan, run
 from hetpd_cli.engine.catalogue import catalogue, load_rule, rule_files
 from hetpd_cli.resources import rules_dir
+from hetpd_cli.rule_examples import report_on
 from hetpd_cli.sources.inputs import read_text
 from hetpd_cli.sources.text import Limits, SourceText
 
 if TYPE_CHECKING:
     from hetpd_cli.deployment import Deployment
-    from hetpd_cli.findings import Finding, Report
+    from hetpd_cli.findings import Report
 
 ROOT = Path(__file__).parent.parent
 
 
 def check_text(text: str, path: str = "deploy.yaml") -> Report:
-    """Return the report on one text with every built-in rule and what the text itself suppresses."""
-    plan = Plan(catalogue(), catalogue())
-    return run([read_text(SourceText(path, text), Limits())], plan).report
+    """Return the report on one text with every built-in rule."""
+    return report_on(text, catalogue(), path)
 
 
 def deployment_of(text: str) -> Deployment:
@@ -34,12 +33,6 @@ def deployment_of(text: str) -> Deployment:
 def codes(report: Report) -> list[str]:
     """Return the codes of the findings, in order."""
     return [finding.code for finding in report.findings]
-
-
-def spots(finding: Finding, text: str) -> list[str]:
-    """Return each place of a finding as `LINE:TEXT`, the primary one first."""
-    ordered = sorted(finding.places, key=lambda spot: not spot.primary)
-    return [f"{spot.place.line}:{text[spot.place.start : spot.place.end]}" for spot in ordered]
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -31,13 +32,6 @@ class Format(StrEnum):
 
     full = "full"
     concise = "concise"
-    json = "json"
-
-
-class Rendering(StrEnum):
-    """How to print what is no list of findings."""
-
-    text = "text"
     json = "json"
 
 
@@ -74,7 +68,7 @@ def _top(
 
 
 @app.command()
-def check(  # noqa: PLR0913, PLR0917 (the options of a command)
+def check(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
@@ -132,8 +126,9 @@ def check(  # noqa: PLR0913, PLR0917 (the options of a command)
     Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 wrong usage, 3 an input missing or unreadable or a
     directory without inputs, 4 hetpd itself failed.
     """
-    from hetpd_cli.cli.check import Request, Settings, run_check
+    from hetpd_cli.cli.check import Request, run_check
     from hetpd_cli.cli.exit_codes import Gate
+    from hetpd_cli.cli.settings import Files
 
     gate = Gate(fail_on and fail_on.value, _cells(fail_on_undecided or ()), fail_on_unresolved, allow_empty)
     if config and no_config:
@@ -144,31 +139,14 @@ def check(  # noqa: PLR0913, PLR0917 (the options of a command)
         tuple(select or ()),
         tuple(ignore or ()),
         gate,
-        Settings(config, no_config, baseline, write_baseline),
+        Files(config, no_config),
+        baseline,
+        write_baseline,
         color.value,
         quiet,
         verbose,
     )
     raise typer.Exit(run_check(request))
-
-
-@app.command()
-def contract(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, directories, or - for standard input.")],
-    output: Annotated[Rendering, typer.Option("--format", "-f", help="How to print.")] = Rendering.text,
-    color: Annotated[Colour, typer.Option("--color", help="When to colour.")] = Colour.auto,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Print every entry, and every fact that would settle a verdict.")
-    ] = False,
-) -> None:
-    """Show the KV object of each boundary, and whether its state is portable.
-
-    Exit codes: 0 every state crosses or is undecided, 1 an invariant differs or a needed change is known to be
-    missing, 2 wrong usage, 3 an input missing or unreadable or a directory without inputs, 4 hetpd itself failed.
-    """
-    from hetpd_cli.cli.contract import Request, run_contract
-
-    raise typer.Exit(run_contract(Request(tuple(paths), output.value, color.value, verbose)))
 
 
 def _cells(words: Sequence[str]) -> tuple[str, ...]:
@@ -195,8 +173,16 @@ def _with_default_cells(arguments: Sequence[str]) -> list[str]:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command that ``arguments`` ask for and return its exit code."""
+    words = _with_default_cells(arguments)
+    if words[:1] != ["check"]:
+        # Each declared command takes time at every start.
+        from hetpd_cli.cli import commands, completion
+
+        if completion.VARIABLE in os.environ:
+            completion.prepare()
+        words = [commands.RULES_TEST, *words[2:]] if words[:2] == commands.RULES_TEST.split() else words
     try:
-        code = app(args=_with_default_cells(arguments), prog_name="hetpd", standalone_mode=True)
+        code = app(args=words, prog_name="hetpd", standalone_mode=True)
     except SystemExit as stop:
         code = stop.code
     except BrokenPipeError:

@@ -7,11 +7,12 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.checking import Plan, run
-from hetpd_cli.cli.exit_codes import OK, USAGE, Gate, exit_code, undecided_failures
+from hetpd_cli.cli.exit_codes import OK, Gate, exit_code, undecided_failures
 from hetpd_cli.cli.output import options, write
 from hetpd_cli.cli.selection import UnknownRuleError, selected
-from hetpd_cli.cli.setup import Setup, UsageError, configured, in_folder
+from hetpd_cli.cli.settings import Files, refuse
 from hetpd_cli.configuration.read import ConfigurationError
+from hetpd_cli.configuration.setup import Setup, in_folder, set_up
 from hetpd_cli.report import renderer
 from hetpd_cli.report.style import inert
 from hetpd_cli.sources.inputs import find, read
@@ -24,15 +25,6 @@ if TYPE_CHECKING:
     from hetpd_cli.suppressions.baseline import Baseline
 
 
-class Settings(NamedTuple):
-    """Where configuration and baseline are, as the command line says."""
-
-    config: str | None = None
-    no_config: bool = False
-    baseline: str | None = None
-    write_baseline: bool = False
-
-
 class Request(NamedTuple):
     """What the user asks for."""
 
@@ -41,7 +33,9 @@ class Request(NamedTuple):
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     gate: Gate = Gate()
-    settings: Settings = Settings()
+    files: Files = Files()
+    baseline: str | None = None
+    write_baseline: bool = False
     colour: str = "auto"
     quiet: bool = False
     verbose: bool = False
@@ -50,17 +44,15 @@ class Request(NamedTuple):
 def run_check(request: Request) -> int:
     """Check the inputs, write the report to standard output and return the exit code."""
     try:
-        setup = configured(request.paths, request.settings.config, no_config=request.settings.no_config)
+        setup = set_up(request.paths, request.files.config, no_config=request.files.no_config)
         plan, gate = _plan(request, setup)
         found = find(request.paths)
         limits = Limits()
         outcome = run([read(path, limits) for path in found.files], plan)
-        if request.settings.write_baseline:
+        if request.write_baseline:
             return _write_baseline(outcome, request, setup)
-    except (UsageError, UnknownRuleError, BaselineError, ConfigurationError) as error:
-        for line in str(error).splitlines():
-            sys.stderr.write(f"hetpd: {inert(line)}\n")
-        return USAGE
+    except (UnknownRuleError, BaselineError, ConfigurationError) as error:
+        return refuse(error)
     if plan.baseline is not None:
         _shrink(plan.baseline, outcome, plan)
     return _report(outcome, found, gate, request)
@@ -72,7 +64,7 @@ def _plan(request: Request, setup: Setup) -> tuple[Plan, Gate]:
     chosen = selected(setup.rules, request.select or configuration.select, (*configuration.ignore, *request.ignore))
     path = _baseline_path(request, setup)
     baseline = None
-    if path is not None and not request.settings.write_baseline:
+    if path is not None and not request.write_baseline:
         from hetpd_cli.suppressions.baseline import load
 
         baseline = load(path)
@@ -97,8 +89,8 @@ def _report(outcome: Outcome, found: Found, gate: Gate, request: Request) -> int
 
 
 def _baseline_path(request: Request, setup: Setup) -> str | None:
-    if request.settings.baseline is not None:
-        return request.settings.baseline
+    if request.baseline is not None:
+        return request.baseline
     named = setup.configuration.baseline
     return None if named is None else in_folder(setup.configuration, named)
 
@@ -109,13 +101,13 @@ def _write_baseline(outcome: Outcome, request: Request, setup: Setup) -> int:
 
     path = _baseline_path(request, setup)
     if path is None:
-        raise UsageError("--write-baseline needs --baseline FILE, or `baseline` in the configuration")
+        raise BaselineError("--write-baseline needs --baseline FILE, or `baseline` in the configuration")
     found = [one for one in outcome.report.findings if one.suppressed is None and not one.code.startswith(SELF)]
     try:
         with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123
             file.write(dump(of_findings(path, found)))
     except OSError as error:
-        raise UsageError(f"cannot write the baseline {path}: {error.strerror}") from None
+        raise BaselineError(f"cannot write the baseline {path}: {error.strerror}") from None
     sys.stderr.write(f"hetpd: {len(found)} findings written to {inert(path)}\n")
     return OK
 

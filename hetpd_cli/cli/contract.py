@@ -7,6 +7,10 @@ from typing import NamedTuple
 
 from hetpd_cli.cli.exit_codes import FINDINGS, OK, UNREADABLE
 from hetpd_cli.cli.output import options, write
+from hetpd_cli.cli.settings import NEAREST, Files, refuse
+from hetpd_cli.configuration.assume import apply as assume
+from hetpd_cli.configuration.read import ConfigurationError
+from hetpd_cli.configuration.setup import set_up
 from hetpd_cli.contracts import ContractReport
 from hetpd_cli.engine.contract import report_on
 from hetpd_cli.report.style import inert
@@ -23,11 +27,16 @@ class Request(NamedTuple):
     verbose: bool = False
 
 
-def run_contract(request: Request) -> int:
+def run_contract(request: Request, files: Files = NEAREST) -> int:
     """Write the contract of every boundary to standard output and return the exit code."""
     found = find(request.paths)
     limits = Limits()
-    report = report_on([read(path, limits) for path in found.files])
+    readings = [read(path, limits) for path in found.files]
+    try:
+        assume(readings, set_up(request.paths, files.config, no_config=files.no_config).configuration, whole=False)
+    except ConfigurationError as error:
+        return refuse(error)
+    report = report_on(readings)
     how = options(request.colour, quiet=False, verbose=request.verbose)
     if request.format == "json":
         from hetpd_cli.report.contract_json import render

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from hetpd_cli.configuration.toml_places import KeyPlaces, Path
+    from hetpd_cli.sources.text import SourceText
 
 OWN_FILE = "hetpd.toml"
 SHARED_FILE = "pyproject.toml"
@@ -83,14 +84,20 @@ def _speaks_of_us(path: str) -> bool:
 
 def load(path: str) -> Configuration:
     """Read the configuration ``path``. Raises ConfigurationError with every fault of it."""
-    import tomllib
-
     from hetpd_cli.sources.problems import Problem
     from hetpd_cli.sources.text import Limits, read_source
 
     source = read_source(path, Limits(max_bytes=MAX_BYTES))
     if isinstance(source, Problem):
         raise ConfigurationError([source.message])
+    return parse(source)
+
+
+def parse(source: SourceText) -> Configuration:
+    """Return what the text of a configuration says. Raises ConfigurationError with every fault of it."""
+    import tomllib
+
+    path = source.path
     try:
         data = tomllib.loads(source.text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:

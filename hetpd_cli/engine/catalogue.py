@@ -32,6 +32,8 @@ class Rule:
         self.over: str = compiled_rule["over"]
         self.cell: str | None = compiled_rule.get("cell")
         self.covers: dict[str, list[str]] | None = compiled_rule.get("covers")
+        self.file: str | None = None
+        """The file of a rule that is not built in."""
         self.reads: list[str] = compiled_rule.get("reads", [])
         """The facts that the rule reads, each once, in order: the edges of the constraint graph."""
 
@@ -56,7 +58,9 @@ class Rule:
             }
             for key in ("when", "require"):
                 data[key] = with_parameters(data[key], parameters)
-        return Rule(data)
+        rule = Rule(data)
+        rule.file = self.file
+        return rule
 
     @cached_property
     def evidence(self) -> tuple[Evidence, ...]:
@@ -125,13 +129,13 @@ def compile_catalogue(folder: Path) -> list[dict[str, Any]]:
 
 def compile_builtin() -> list[dict[str, Any]]:
     """Return the built-in rules as they are stored, compiled anew where a source is newer."""
-    folder = rules_dir()
-    found: list[dict[str, Any]] = compiled(
-        "catalogue",
-        lambda: [*rule_files(folder), schema_path("deployment"), *COMPILER],
-        lambda: compile_catalogue(folder),
-    )
+    found: list[dict[str, Any]] = compiled("catalogue", catalogue_sources, lambda: compile_catalogue(rules_dir()))
     return found
+
+
+def catalogue_sources() -> list[Path]:
+    """Return the files that the compiled catalogue is made from."""
+    return [*rule_files(rules_dir()), schema_path("deployment"), *COMPILER]
 
 
 @cache

@@ -7,50 +7,39 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hetpd_cli.engine.catalogue import Rule, compile_rule
+from hetpd_cli.engine.catalogue import Rule, catalogue, compile_rule
 from hetpd_cli.engine.check import judge_deployment
 from hetpd_cli.engine.expressions import compile_tree
 from hetpd_cli.engine.scopes import Scopes
 from hetpd_cli.engine.verdicts import NOT_APPLICABLE, UNDECIDED, VIOLATED, Environment, Leaf, deciding, judge
-from tests.support import check_text, deployment_of, examples, raw_rules, spots
+from hetpd_cli.rule_examples import failures, first_lines, report_on, spots
+from tests.support import deployment_of, examples, raw_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BAD = examples("bad")
-FINE = examples("good") + examples("near-miss")
 
 
 def _ids(cases: list[tuple[str, dict[str, Any]]]) -> list[str]:
     return [f"{code}: {example['title']}" for code, example in cases]
 
 
+RULES = {rule.code: rule for rule in catalogue()}
+
+
+@pytest.mark.parametrize("raw", raw_rules(), ids=[rule["name"] for rule in raw_rules()])
+def test_every_example_does_what_it_is_there_for(raw) -> None:
+    assert list(failures(RULES[raw["code"]], raw)) == []
+
+
 @pytest.mark.parametrize(("code", "example"), BAD, ids=_ids(BAD))
 def test_a_bad_example_fires_once_at_its_places(code, example) -> None:
-    text = example["deployment"]
-    found = [found for found in check_text(text).findings if found.code == code]
+    report = report_on(example["deployment"], catalogue(), configuration=example.get("configuration", ""))
+    found = [found for found in report.findings if found.code == code]
     assert len(found) == 1
-    assert _sides(spots(found[0], text)) == _sides(example["at"])
-    assert "{" not in found[0].message
-    assert "{" not in found[0].fix.replace("{{", "")
+    assert first_lines(spots(found[0], report.texts)) == first_lines(example["at"])
     assert sum(spot.primary for spot in found[0].places) == 1
-
-
-def _sides(places: list[str]) -> list[str]:
-    """Shorten places of whole lines to what the example states of them."""
-    return [place.split("\n")[0] for place in places]
-
-
-@pytest.mark.parametrize(("code", "example"), FINE, ids=_ids(FINE))
-def test_a_good_example_and_a_near_miss_do_not_fire(code, example) -> None:
-    report = check_text(example["deployment"])
-    assert [found.message for found in report.findings if found.code == code] == []
-    assert [found.message for found in report.findings if found.code.startswith("HPD0")] == []
-
-
-@pytest.mark.parametrize(("code", "example"), [case for case in BAD if case[0] > "HPD1"])
-def test_bad_examples_of_rules_are_well_formed_files(code, example) -> None:
-    assert [found.message for found in check_text(example["deployment"]).findings if found.code < "HPD1"] == []
 
 
 # -- each way to violate a rule --------------------------------------------------------------------------------
@@ -140,7 +129,15 @@ def test_all_other_facts_are_not_needed(code, example) -> None:
 
 def test_some_bad_example_of_every_rule_breaks_no_other_rule() -> None:
     alone = {
-        code for code, example in BAD if {found.code for found in check_text(example["deployment"]).findings} == {code}
+        code
+        for code, example in BAD
+        if {
+            found.code
+            for found in report_on(
+                example["deployment"], catalogue(), configuration=example.get("configuration", "")
+            ).findings
+        }
+        == {code}
     }
     assert {rule["code"] for rule in raw_rules() if rule.get("examples", {}).get("bad")} - alone == set()
 

@@ -10,19 +10,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from hetpd_cli.engine.catalogue import PLACEHOLDER, rule_files
+from hetpd_cli.families import FAMILIES
 from hetpd_cli.findings import CELLS
 from hetpd_cli.resources import load_schema, rules_dir
 from tests.support import raw_rules
 
-FOLDERS = {
-    "0": "input",
-    "1": "placement",
-    "2": "representation",
-    "3": "path",
-    "4": "ownership",
-    "5": "launch",
-    "9": "configuration",
-}
+FOLDERS = {family.digit: family.folder for family in FAMILIES}
 DECISIONS = {
     "T1": "placement", "T2": "placement", "T3": "placement",
     "T4": "representation", "T5": "representation", "O1": "representation", "O2": "representation",
@@ -50,6 +43,7 @@ class TestRule:
         assert [error.message for error in errors] == []
 
     def test_lies_where_its_code_says(self, path, rule) -> None:
+        assert re.fullmatch(r"HPD[0-9]{3}", rule["code"])
         assert path.stem == f"{rule['code']}-{rule['name']}"
         assert path.parent.name == FOLDERS[rule["code"][3]]
 

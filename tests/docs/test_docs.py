@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
+from fnmatch import fnmatchcase
+from pathlib import Path
 
 import pytest
 
 from hetpd_cli.cli.app import run
+from hetpd_cli.rule_examples import try_folder
 from tests.support import ROOT, check_text
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+RULE_PAGES = sorted((ROOT / "docs" / "rules").glob("*.md"))
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
@@ -26,7 +32,7 @@ def test_a_deployment_in_the_documentation_is_well_formed(page, block) -> None:
     assert [finding.message for finding in check_text(block).findings if finding.code < "HPD1"] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+@pytest.mark.parametrize("page", [*PAGES, *RULE_PAGES], ids=lambda page: page.name)
 def test_links_lead_somewhere(page) -> None:
     for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
@@ -40,19 +46,31 @@ def test_the_readme_has_the_commands_that_ci_runs() -> None:
         assert found[1].startswith("python3 -m venv .venv")
 
 
-def commands_with_output() -> list[tuple[str, str, str]]:
-    """Return page, command and output of every block that is marked to be run."""
-    marked = re.compile(r"^<!-- run -->\n```text\n\$ hetpd (.+)\n(.*?)^```", flags=re.M | re.S)
-    return [(page.name, *found) for page in PAGES for found in marked.findall(page.read_text(encoding="utf-8"))]
+@pytest.mark.parametrize(("page", "block"), blocks("console"))
+def test_a_command_in_the_documentation_prints_what_stands_there(page, block, tmp_path, monkeypatch, capsys) -> None:
+    """A line of three dots stands for any lines."""
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    monkeypatch.chdir(tmp_path)
+    for session in re.split(r"^\$ ", block, flags=re.M)[1:]:
+        command, _, expected = session.partition("\n")
+        program, *arguments = shlex.split(command)
+        assert program == "hetpd"
+        run(arguments)
+        shown = capsys.readouterr().out
+        pattern = re.sub(r"[\[*?]", r"[\g<0>]", expected)
+        assert fnmatchcase(shown, re.sub(r"^\.\.\.\n", "*", pattern, flags=re.M)), command
 
 
-@pytest.mark.parametrize(("page", "command", "output"), commands_with_output())
-def test_a_command_in_the_documentation_prints_what_stands_below_it(page, command, output, monkeypatch, capsys) -> None:
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setattr("hetpd_cli.cli.output.terminal_width", lambda: 100)
-    run(command.split())
-    assert capsys.readouterr().out == output
+@pytest.mark.parametrize(("page", "block"), [case for case in blocks("yaml") if case[1].startswith("code: ")])
+def test_a_rule_in_the_documentation_does_what_its_examples_say(page, block, tmp_path) -> None:
+    (tmp_path / "rule.yaml").write_text(block)
+    assert [(result.ok, result.error, result.failures) for result in try_folder(tmp_path)] == [(True, None, ())]
 
 
-def test_a_page_has_a_command_with_output() -> None:
-    assert {page for page, _, _ in commands_with_output()} == {"contract.md"}
+def test_the_help_of_every_command_stands_in_the_documentation(capsys) -> None:
+    run(["--help"])
+    listed = capsys.readouterr().out.partition("Commands:\n")[2]
+    commands = [re.split(r"\s{2,}", line.strip())[0] for line in listed.splitlines() if line[:3].strip()]
+    assert "check" in commands
+    text = Path(ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^<!-- help: (.+) -->$", text, flags=re.M)) == sorted(commands)

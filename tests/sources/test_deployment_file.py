@@ -8,9 +8,10 @@ import pytest
 
 from hetpd_cli.deployment import CLOSED, OPEN, Stated
 from hetpd_cli.facts.values import DEFAULT, NONE, STATED
+from hetpd_cli.rule_examples import spots
 from hetpd_cli.sources.inputs import read_text
 from hetpd_cli.sources.text import Limits, SourceText
-from tests.support import check_text, codes, deployment_of, spots
+from tests.support import check_text, codes, deployment_of
 
 if TYPE_CHECKING:
     from hetpd_cli.deployment import Deployment
@@ -274,7 +275,7 @@ def test_a_handoff_goes_from_prefill_to_decode() -> None:
     text = PAIR + "handoffs: [{from: d, to: p}]\n"
     assert faults(text) == [("unknown-reference", "d"), ("unknown-reference", "p")]
     report = check_text(text)
-    assert spots(report.findings[0], text) == ["5:d", "4:d"]
+    assert spots(report.findings[0], report.texts) == ["5:d", "4:d"]
     assert pairs(deployment_of(PAIR + "  - {name: a, role: aggregated}\nhandoffs: [{from: a, to: d}]\n")) == ["a>d"]
 
 
@@ -296,7 +297,7 @@ def test_twins_of_pools() -> None:
     text = PAIR + "  - {name: p, role: prefill}\n"
     report = check_text(text)
     assert codes(report) == ["HPD012"]
-    assert spots(report.findings[0], text) == ["5:p", "3:p"]
+    assert spots(report.findings[0], report.texts) == ["5:p", "3:p"]
     assert pairs(deployment_of(text)) == ["p>d"]
 
 

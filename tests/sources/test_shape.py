@@ -8,9 +8,10 @@ import pytest
 
 from hetpd_cli.facts.values import NONE, Unknown
 from hetpd_cli.fields import SECTIONS, field, object_of, resolve, schema
+from hetpd_cli.rule_examples import spots
 from hetpd_cli.sources.inputs import read_text
 from hetpd_cli.sources.text import Limits, SourceText
-from tests.support import check_text, deployment_of, spots
+from tests.support import check_text, deployment_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -343,7 +344,12 @@ pools:
 def test_ten_faults_of_shape_are_ten_findings_of_one_run() -> None:
     report = check_text(TEN_FAULTS)
     found = [
-        (finding.code, finding.primary.line, finding.primary.column, spots(finding, TEN_FAULTS)[0].partition(":")[2])
+        (
+            finding.code,
+            finding.primary.line,
+            finding.primary.column,
+            spots(finding, {"deploy.yaml": TEN_FAULTS})[0].partition(":")[2],
+        )
         for finding in report.findings
     ]
     assert found == [
@@ -368,7 +374,7 @@ def test_ten_faults_of_shape_are_ten_findings_of_one_run() -> None:
         10: "write `NixlConnector`",
         13: "write `HND`",
     }
-    assert spots(report.findings[-1], TEN_FAULTS) == ["13:layout", "13:layout"]
+    assert spots(report.findings[-1], {"deploy.yaml": TEN_FAULTS}) == ["13:layout", "13:layout"]
 
 
 def test_a_key_in_the_wrong_place_is_told_where_it_belongs() -> None:

@@ -1,0 +1,301 @@
+"""Rules of a user: YAML files below a folder, judged as strictly as the built-in ones and by people we do not know.
+
+Nothing in such a file can run anything. The YAML is read as events first: tags and anchors are refused, nesting and the
+number of nodes bounded before any value is made. Expressions are of the rules' own language; texts are filled by name,
+never formatted.
+"""
+
+from __future__ import annotations
+
+import os
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hetpd_cli.engine.catalogue import INPUT, PLACEHOLDER, Rule, catalogue, compile_rule
+from hetpd_cli.nearest import did_you_mean, nearest
+from hetpd_cli.sources.problems import Problem
+from hetpd_cli.sources.text import Limits, read_source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from jsonschema import ValidationError
+
+BUILT_IN = "HPD"
+"""Beginning of the codes that only built-in rules have."""
+
+SUFFIXES = (".yaml", ".yml")
+MOST_FILES = 2_000
+MOST_NODES = 10_000
+MOST_BYTES = 256 * 1024
+DEEPEST = 24
+LONGEST_EXPRESSION = 4_000
+"""Characters of an expression; what does not fit belongs into a derived fact."""
+
+LONGEST_TEXT = 300
+"""Characters of a file's own text that an error repeats."""
+
+_EXPRESSIONS = ("when", "require")
+
+
+class CustomRuleError(ValueError):
+    """A file that is no rule. The message names the file, the line where it is known, the key and what is wrong."""
+
+    def __init__(self, path: str, line: int | None, key: str, what: str) -> None:
+        place = path if line is None else f"{path}:{line}"
+        super().__init__(": ".join(part for part in (place, key, what) if part))
+        self.path = path
+        self.line = line
+        self.key = key
+        self.what = what
+
+
+class RuleFile(NamedTuple):
+    """A rule file as read: its content, and the line of each key by dotted path (``examples.bad.0.at``)."""
+
+    path: str
+    raw: dict[str, Any]
+    lines: dict[str, int]
+
+    def error(self, key: str, what: str) -> CustomRuleError:
+        """Return the error about ``key`` of this file, at the line of the nearest key above it that is written."""
+        known = key
+        while known and known not in self.lines:
+            known = known.rpartition(".")[0]
+        return CustomRuleError(self.path, self.lines.get(known), key, what)
+
+
+def load_custom_rules(folder: Path) -> list[Rule]:
+    """Return the rules of every YAML file below ``folder``, in order of their codes.
+
+    Raises CustomRuleError for a file that is no rule, for a code or name that two rules have, and for one of a
+    built-in rule.
+    """
+    taken = built_in_words()
+    rules = []
+    for path in custom_rule_files(folder):
+        file = read_rule(path)
+        rule = compiled_rule(file)
+        refuse_clash(file, rule, taken)
+        rules.append(rule)
+    return sorted(rules, key=lambda rule: rule.code)
+
+
+def built_in_words() -> dict[str, str]:
+    """Return the codes and names of the built-in rules, each with whose it is."""
+    return {word: "a built-in rule" for rule in catalogue() for word in (rule.code, rule.name)}
+
+
+def refuse_clash(file: RuleFile, rule: Rule, taken: dict[str, str]) -> None:
+    """Add the code and name of ``rule`` to ``taken``. Raises CustomRuleError for one that is in it, or HPD's own."""
+    if rule.code.startswith(BUILT_IN):
+        raise file.error("code", f"{rule.code} is a code of the built-in rules: take a prefix of your own")
+    for key, word in (("code", rule.code), ("name", rule.name)):
+        if word in taken:
+            raise file.error(key, f"{word} is already taken by {taken[word]}")
+        taken[word] = file.path
+
+
+def custom_rule_files(folder: Path) -> list[Path]:
+    """Return the YAML files below ``folder`` at any depth, by name; hidden folders and links to folders are left out.
+
+    A file stands for itself. Raises CustomRuleError where ``folder`` is none or holds too many.
+    """
+    if folder.is_file():
+        return [folder]
+    if not folder.is_dir():
+        raise CustomRuleError(str(folder), None, "", "no such folder of rules")
+    found: list[Path] = []
+    for inner, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [Path(inner, name) for name in sorted(names) if name.lower().endswith(SUFFIXES)]
+        if len(found) > MOST_FILES:
+            raise CustomRuleError(str(folder), None, "", f"more than {MOST_FILES} files")
+    return sorted(found, key=lambda path: (path.name, str(path)))
+
+
+def compiled_rule(file: RuleFile) -> Rule:
+    """Return the rule of ``file``. Raises CustomRuleError where it does not match the schema or does not compile."""
+    check_schema(file)
+    raw = file.raw
+    if raw["over"] == INPUT and not raw["code"].startswith(BUILT_IN):
+        raise file.error("over", "the readers find faults of an input: a rule of your own is over something else")
+    if raw["over"] != INPUT:
+        _check_texts(file)
+    for name, entry in raw.get("parameters", {}).items():
+        if not isfinite(entry["value"]):
+            raise file.error(f"parameters.{name}", "a threshold is a finite number")
+    try:
+        rule = Rule(compile_rule(raw))
+    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
+        key = next((key for key in _EXPRESSIONS if not _compiles(file, key)), "")
+        raise file.error(key or _faulty_text(file, error), _short(str(error))) from None
+    rule.file = file.path
+    return rule
+
+
+def _compiles(file: RuleFile, key: str) -> bool:
+    """Tell whether an expression compiles, to say which one does not."""
+    alone = {**file.raw, "message": "m", "fix": "f", "labels": {}, "when": True, "require": "true"}
+    try:
+        compile_rule({**alone, key: file.raw.get(key, "true")})
+    except (ValueError, TypeError, ArithmeticError, RecursionError):
+        return False
+    return True
+
+
+def _faulty_text(file: RuleFile, error: Exception) -> str:
+    """Return the key of the text that names what ``error`` is about."""
+    word = str(error).partition(" ")[0].rstrip(":,")
+    for name in file.raw.get("labels", {}):
+        if word in name:
+            return "labels"
+    return next((key for key in ("message", "fix") if f"{{{word}}}" in str(file.raw[key])), "labels")
+
+
+def _check_texts(file: RuleFile) -> None:
+    """Refuse expressions that are too long, and names in texts that nothing would fill."""
+    from hetpd_cli.engine.parse import PREFIXES
+
+    for key in _EXPRESSIONS:
+        if len(str(file.raw.get(key, ""))) > LONGEST_EXPRESSION:
+            raise file.error(key, f"longer than {LONGEST_EXPRESSION} characters")
+    prefixes = PREFIXES[file.raw["over"]]
+    texts = {"message": file.raw["message"], "fix": file.raw["fix"]}
+    texts |= {f"labels.{name}": text for name, text in file.raw.get("labels", {}).items()}
+    for key, text in texts.items():
+        names = [*prefixes, "value"] if key.startswith("labels.") else list(prefixes)
+        for name in PLACEHOLDER.findall(text):
+            if "." not in name and name not in names:
+                raise file.error(key, f"{{{name}}} names nothing{did_you_mean(nearest(name, names))}")
+
+
+# -- bytes to content ------------------------------------------------------------------------------------------
+
+
+def read_rule(path: Path) -> RuleFile:
+    """Return the content of one file. Raises CustomRuleError where it cannot be read safely."""
+    shown = str(path)
+    source = read_source(shown, Limits(max_bytes=MOST_BYTES))
+    if isinstance(source, Problem):
+        raise CustomRuleError(shown, None, "", source.message.removeprefix(f"{shown} "))
+    import yaml
+
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        _check_events(shown, yaml.parse(source.text, Loader=loader))
+        node = yaml.compose(source.text, Loader=loader)
+        lines: dict[str, int] = {}
+        _collect_lines(shown, node, "", lines)
+        raw = yaml.load(source.text, Loader=loader)  # noqa: S506 (a safe loader, and no tag left)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise CustomRuleError(shown, mark.line + 1 if mark else None, "", str(error.problem or error)) from None
+    except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
+        if isinstance(error, CustomRuleError):
+            raise
+        raise CustomRuleError(shown, None, "", f"no readable YAML: {_short(str(error))}") from None
+    if not isinstance(raw, dict):
+        raise CustomRuleError(shown, None, "", "a rule file is a mapping of keys: code, name, title and so on")
+    return RuleFile(shown, raw, lines)
+
+
+def _check_events(shown: str, events: Iterable[Any]) -> None:
+    """Refuse tags, anchors, several documents, deep nesting and many nodes before anything is built."""
+    depth = nodes = documents = 0
+    for event in events:
+        kind = type(event).__name__
+        line = event.start_mark.line + 1 if event.start_mark else None
+        nodes += kind in {"ScalarEvent", "SequenceStartEvent", "MappingStartEvent", "AliasEvent"}
+        documents += kind == "DocumentStartEvent"
+        depth += kind in {"SequenceStartEvent", "MappingStartEvent"}
+        depth -= kind in {"SequenceEndEvent", "MappingEndEvent"}
+        for refused, what in (
+            (getattr(event, "tag", None) is not None, "tags are not read in a rule file"),
+            (getattr(event, "anchor", None) is not None, "anchors and aliases are not read in a rule file"),
+            (depth > DEEPEST, f"nested more than {DEEPEST} levels"),
+            (nodes > MOST_NODES, f"more than {MOST_NODES} keys and values"),
+            (documents > 1, "one rule a file, one document"),
+        ):
+            if refused:
+                raise CustomRuleError(shown, line, "", what)
+
+
+def _collect_lines(shown: str, node: Any, prefix: str, lines: dict[str, int]) -> None:
+    """Collect the line of every key below ``node``; a key that stands twice is an error."""
+    if node is None or isinstance(node.value, str):
+        return
+    for index, item in enumerate(node.value):
+        key_node, value = item if isinstance(item, tuple) else (None, item)
+        key = str(index) if key_node is None else str(key_node.value)
+        path = f"{prefix}.{key}" if prefix else key
+        line = (key_node or value).start_mark.line + 1
+        if path in lines:
+            raise CustomRuleError(shown, line, path, f"stands twice, first in line {lines[path]}")
+        lines[path] = line
+        _collect_lines(shown, value, path, lines)
+
+
+# -- the schema ------------------------------------------------------------------------------------------------
+
+
+def check_schema(file: RuleFile) -> None:
+    """Judge a file against ``schemas/rule.schema.json``. Raises CustomRuleError at the first fault."""
+    from jsonschema import Draft202012Validator
+
+    from hetpd_cli.resources import load_schema
+
+    errors = sorted(
+        Draft202012Validator(load_schema("rule")).iter_errors(file.raw),
+        key=lambda error: (error.validator != "additionalProperties", len(error.absolute_path), str(error.json_path)),
+    )
+    if errors:
+        key, what = _fault(errors[0])
+        raise file.error(key, what)
+
+
+def _fault(error: ValidationError) -> tuple[str, str]:
+    """Return the key that a fault is about and what is wrong, with the nearest valid key or value."""
+    path = [str(step) for step in error.absolute_path]
+    key = ".".join(path)
+    say = _FAULTS.get(str(error.validator))
+    if say is not None:
+        return say(error, path)
+    if error.validator == "not":
+        return key or "over", "a rule over the input has no expressions: the readers find such faults"
+    return key, _short(error.message)
+
+
+def _unknown_key(error: ValidationError, path: list[str]) -> tuple[str, str]:
+    schema: Any = error.schema
+    instance: Any = error.instance
+    known: Sequence[str] = list(schema.get("properties", ()))
+    extra = next(str(key) for key in instance if key not in known)
+    return ".".join([*path, _short(extra)]), f"is no key of a rule{did_you_mean(nearest(extra, known))}"
+
+
+def _missing_key(error: ValidationError, path: list[str]) -> tuple[str, str]:
+    instance: Any = error.instance
+    wanted: Any = error.validator_value
+    missing = next(str(key) for key in wanted if key not in instance)
+    return ".".join([*path, missing]), "is missing"
+
+
+def _no_choice(error: ValidationError, path: list[str]) -> tuple[str, str]:
+    values: Any = error.validator_value
+    choices = [str(choice) for choice in values]
+    guess = nearest(str(error.instance)[:LONGEST_TEXT], choices)
+    return ".".join(path), f"{_short(repr(error.instance))} is none of {', '.join(choices)}{did_you_mean(guess)}"
+
+
+_FAULTS: dict[str, Callable[[ValidationError, list[str]], tuple[str, str]]] = {
+    "additionalProperties": _unknown_key,
+    "required": _missing_key,
+    "enum": _no_choice,
+}
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}..."
