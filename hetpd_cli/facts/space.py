@@ -176,7 +176,7 @@ class Subject:
             return
         identity = registry.default_identity(self, fact.path)
         fact.behind = tuple(self.fact(name) for name in registry.BEHIND_IDENTITIES) if identity else ()
-        fact.value = Unknown(f"{fact.path} is left to the engine", choices, identity)
+        fact.value = Unknown(f"{fact.path} is left to the engine", choices, identity, left=True)
 
     def _derived(self, path: str, derivation: Derivation) -> Fact:
         inputs = tuple(self._lookup(name) for name in derivation.inputs)

@@ -1,0 +1,367 @@
+"""Facts about what has to be one on both sides of a handoff: model, adapters, position, scales, engine settings."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from hetpd_cli.facts.registry import derived
+from hetpd_cli.facts.representation import LATENT_KINDS, ability
+from hetpd_cli.facts.truth import all_true, any_true, equal, negate, within
+from hetpd_cli.facts.values import NONE, UNDECIDED, Truth, Unknown, Value
+from hetpd_cli.tables import row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# -- the model -------------------------------------------------------------------------------------------------
+
+_GEOMETRY = ("layers", "hidden", "attention.kv_heads", "attention.head_dim")
+_MODEL_INPUTS = ("id", *_GEOMETRY)
+
+
+@derived(
+    "handoff",
+    "one_model",
+    result="boolean",
+    lenient=tuple(f"{side}.model.{path}" for path in _MODEL_INPUTS for side in ("prefill", "decode")),
+)
+def one_model(
+    prefill__model__id: Value,
+    decode__model__id: Value,
+    prefill__model__layers: Value,
+    decode__model__layers: Value,
+    prefill__model__hidden: Value,
+    decode__model__hidden: Value,
+    prefill__model__attention__kv_heads: Value,
+    decode__model__attention__kv_heads: Value,
+    prefill__model__attention__head_dim: Value,
+    decode__model__attention__head_dim: Value,
+) -> Truth:
+    """Whether both sides serve one model. Two names may mean one: a local path, a mirror, a quantised checkpoint.
+
+    Known to differ are two names with rows of their own in the model table, and two names of different geometry.
+    """
+    ids = (prefill__model__id, decode__model__id)
+    if equal(*ids) is True:
+        return True
+    if isinstance(ids[0], str) and isinstance(ids[1], str):
+        rows = (row("models", ids[0]), row("models", ids[1]))
+        if rows[0] is not None and rows[1] is not None and rows[0] is not rows[1]:
+            return False
+        geometry = (
+            equal(prefill__model__layers, decode__model__layers),
+            equal(prefill__model__hidden, decode__model__hidden),
+            equal(prefill__model__attention__kv_heads, decode__model__attention__kv_heads),
+            equal(prefill__model__attention__head_dim, decode__model__attention__head_dim),
+        )
+        if False in geometry:
+            return False
+    return Unknown("whether the two names mean one model is not known")
+
+
+_COMMIT = re.compile(r"[0-9a-f]{7,40}\Z")
+
+
+@derived(
+    "handoff",
+    "one_revision",
+    result="boolean",
+    lenient=("prefill.model.id", "decode.model.id", "prefill.model.revision", "decode.model.revision"),
+)
+def one_revision(
+    prefill__model__id: Value,
+    decode__model__id: Value,
+    prefill__model__revision: Value,
+    decode__model__revision: Value,
+) -> Truth:
+    """Whether both sides load one revision of one repository.
+
+    Two commits differ; a branch or tag may be any commit, and commits of two repositories say nothing.
+    """
+    revisions = (prefill__model__revision, decode__model__revision)
+    one_repository = equal(prefill__model__id, decode__model__id)
+    if one_repository is True and equal(*revisions) is True:
+        return True
+    if one_repository is True and all(isinstance(name, str) and _COMMIT.match(name) for name in revisions):
+        one, other = (str(name) for name in revisions)
+        return one.startswith(other) or other.startswith(one)
+    return Unknown("whether the two revisions are one is not known")
+
+
+@derived("handoff", "one_adapter_set", result="boolean")
+def one_adapter_set(prefill__model__adapters: tuple[str, ...], decode__model__adapters: tuple[str, ...]) -> Truth:
+    """Whether both sides serve adapters of the same names; an entry is a name, `name=path` or a path.
+
+    One name for two paths is not known to be two adapters, nor is a path known to lack a name.
+    """
+    entries = (frozenset(map(str, prefill__model__adapters)), frozenset(map(str, decode__model__adapters)))
+    if entries[0] == entries[1]:
+        return True
+    names = tuple(frozenset(entry.partition("=")[0] for entry in side) for side in entries)
+    if names[0] == names[1] or any("/" in name for side in names for name in side):
+        return Unknown("whether the adapters of one name are one is not known")
+    return False
+
+
+# -- position --------------------------------------------------------------------------------------------------
+
+_ROPE = re.compile(r"([a-z][a-z0-9_]*)(?::(\d+(?:\.\d+)?))?\Z")
+_ROPE_KINDS = {"none": "none", "default": "none", "linear": "linear", "dynamic": "dynamic", "yarn": "yarn",
+               "llama3": "llama3", "longrope": "longrope", "su": "longrope"}  # fmt: skip
+"""Kinds of RoPE scaling that are known to be different functions, by their spellings (Hugging Face rope_type)."""
+
+
+def _rope(text: str) -> tuple[str, float | None] | None:
+    match = _ROPE.match(text.strip().lower())
+    if match is None or match[1] not in _ROPE_KINDS:
+        return None
+    return _ROPE_KINDS[match[1]], float(match[2]) if match[2] else None
+
+
+@derived("handoff", "one_rope_scaling", result="boolean")
+def one_rope_scaling(
+    prefill__model__position__rope_scaling: str, decode__model__position__rope_scaling: str
+) -> Truth:
+    """Whether both sides scale RoPE alike, by kind and factor (`yarn:4` is `yarn:4.0`)."""
+    texts = (prefill__model__position__rope_scaling, decode__model__position__rope_scaling)
+    if texts[0] == texts[1]:
+        return True
+    one, other = map(_rope, texts)
+    if one is None or other is None:
+        return Unknown("what the RoPE scaling stands for is not known")
+    if one[0] != other[0]:
+        return False
+    if one[0] == "none":
+        return True
+    if one[1] is None or other[1] is None:
+        return Unknown("the factor of the RoPE scaling is not stated")
+    return one[1] == other[1]
+
+
+# -- the numbers of the KV -------------------------------------------------------------------------------------
+
+_PLAIN = ("fp32", "bf16", "fp16")
+_SCALED_INLINE = ("fp8_per_token_head", "int8_per_token_head", "int4_per_token_head", "fp8_ds_mla",
+                  "nvfp4", "mxfp4", "mxfp8")  # fmt: skip
+"""Element types whose scales lie within the block: a transfer of whole blocks takes them along."""
+_LOW_BIT = ("int4", "int4_per_token_head", "nvfp4", "mxfp4", "fp4", "fp4_e2m1")
+
+
+@derived("pool", "kv.quantised", result="boolean")
+def kv_quantised(kv__dtype: str) -> bool:
+    """Whether KV is kept in fewer bits than the model computes in, so that scales have a say."""
+    return kv__dtype not in _PLAIN
+
+
+@derived("pool", "kv.low_bit", result="boolean")
+def kv_low_bit(kv__dtype: str) -> bool:
+    """Whether an element of the KV has four bits."""
+    return kv__dtype in _LOW_BIT
+
+
+@derived("pool", "kv.scales_travel", result="boolean", lenient=("kv.scales", "kv.dtype"))
+def scales_travel(kv__scales: Value, kv__dtype: Value) -> Truth:
+    """Whether a reader of the blocks has their scales: there are none, the checkpoint or the block itself has them."""
+    return any_true([negate(equal(kv__scales, "dynamic")), within(kv__dtype, (*_PLAIN, *_SCALED_INLINE))])
+
+
+_SCALING = tuple(f"{side}.kv.{path}" for path in ("scales", "scale_group") for side in ("prefill", "decode"))
+
+
+@derived("handoff", "one_scaling", result="boolean", lenient=_SCALING)
+def one_scaling(
+    prefill__kv__scales: Value,
+    decode__kv__scales: Value,
+    prefill__kv__scale_group: Value,
+    decode__kv__scale_group: Value,
+) -> Truth:
+    """Whether both sides take their scales from the same place and for the same groups of elements."""
+    return all_true(
+        [
+            equal(prefill__kv__scales, decode__kv__scales),
+            any_true([equal(prefill__kv__scales, NONE), equal(prefill__kv__scale_group, decode__kv__scale_group)]),
+        ]
+    )
+
+
+@derived("handoff", "one_rotation", result="boolean", lenient=("prefill.kv.rotation", "decode.kv.rotation"))
+def one_rotation(prefill__kv__rotation: Value, decode__kv__rotation: Value) -> Truth:
+    """Whether both sides rotate alike before quantising; letter case and signs between words say nothing."""
+    return equal(_spelt(prefill__kv__rotation, _bare), _spelt(decode__kv__rotation, _bare))
+
+
+def _spelt(value: Any, spelling: Callable[[str], Any]) -> Any:
+    """Return ``value``, or what it can be, in one spelling."""
+    if isinstance(value, Unknown) and value.candidates is not None:
+        return Unknown(value.reason, tuple(_spelt(one, spelling) for one in value.candidates), value.identity)
+    return spelling(value) if isinstance(value, str) else value
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+@derived("pool", "kv.dtype_left_to_engine", result="boolean", lenient=("kv.dtype",))
+def kv_dtype_left_to_engine(kv__dtype: Value) -> Truth:
+    """Whether the engine chooses the element type of the KV and nobody knows what it chooses."""
+    if not isinstance(kv__dtype, Unknown):
+        return False
+    return True if kv__dtype.left else Unknown("whether kv.dtype is set is not known")
+
+
+_BRINGS_KV_SCHEME = re.compile(r"(modelopt|compressed[-_]?tensors|quark)")
+"""Quantisation methods whose checkpoints may say how KV is kept (vLLM 0.24 to 0.33: kv_cache_scheme,
+kv_cache_quant_algo; SGLang 0.5.14: kv_cache_quant_algo)."""
+
+
+@derived(
+    "handoff",
+    "one_kv_default",
+    result="boolean",
+    lenient=tuple(
+        f"{side}.{path}"
+        for path in ("engine.dtype", "model.dtype", "precision.method")
+        for side in ("prefill", "decode")
+    ),
+)
+def one_kv_default(
+    prefill__engine__dtype: Value,
+    decode__engine__dtype: Value,
+    prefill__model__dtype: Value,
+    decode__model__dtype: Value,
+    prefill__precision__method: Value,
+    decode__precision__method: Value,
+) -> Truth:
+    """Whether a KV element type that is left to the engine rests on the same settings on both sides.
+
+    It is that of the checkpoint's KV scheme if it has one, else the engine's --dtype, else the checkpoint's own.
+    """
+    engine = equal(prefill__engine__dtype, decode__engine__dtype)
+    model = equal(prefill__model__dtype, decode__model__dtype)
+    methods = (_spelt(prefill__precision__method, str.lower), _spelt(decode__precision__method, str.lower))
+    method = equal(*methods)
+    set_alike = engine is True and isinstance(prefill__engine__dtype, str)
+    if engine is False or (model is False and not set_alike):
+        return False
+    if method is False and any(isinstance(name, str) and _BRINGS_KV_SCHEME.match(name) for name in methods):
+        return False
+    return True if engine is model is method is True else Unknown("what the two engines choose is not known")
+
+
+@derived(
+    "pool",
+    "kv.head_copies",
+    unit="rank",
+    result="number",
+    lenient=("parallelism.dcp", "model.attention.kind"),
+)
+def head_copies(
+    parallelism__attention_tp: int,
+    model__attention__kv_heads: int,
+    parallelism__dcp: Value,
+    model__attention__kind: Value,
+) -> Value:
+    """Ranks that hold the same KV: attention TP / (KV heads x DCP), at least 1; 1 for a latent, which has no heads.
+
+    Decode context parallelism spreads the tokens of one head over the ranks that would hold copies of it.
+    """
+    latent = within(model__attention__kind, LATENT_KINDS)
+    if latent is True or parallelism__attention_tp <= model__attention__kv_heads:
+        return 1
+    if latent is not False:
+        return Unknown("the kind of attention is not known")
+    if not isinstance(parallelism__dcp, int):
+        return Unknown("not known without parallelism.dcp")
+    return max(1, parallelism__attention_tp / (model__attention__kv_heads * parallelism__dcp))
+
+
+# -- settings of the engine ------------------------------------------------------------------------------------
+
+ability("needs_equal_attention_backend", "needs_equal_attention_backend",
+        "Both sides must run one attention backend.", any_side=True)  # fmt: skip
+ability("needs_equal_speculation", "needs_equal_speculation",
+        "Both sides must speculate by one method and one draft model.", any_side=True)  # fmt: skip
+ability("needs_decode_cp_1", "needs_decode_cp_1", "Decode may not use context parallelism.", any_side=True)
+ability("needs_pp_1", "needs_pp_1", "Neither side may use pipeline parallelism.", any_side=True)
+ability("needs_decode_pp_1_or_equal", "needs_decode_pp_1_or_equal",
+        "Decode's pipeline parallel size must be 1 or prefill's.", any_side=True)  # fmt: skip
+
+_OWN_NAME = frozenset({"FLASH_ATTN", "FLASHINFER", "TRITON_ATTN", "FLEX_ATTENTION", "ROCM_ATTN", "CPU_ATTN",
+                       "FLASHMLA", "FLASH_ATTN_MLA", "FLASHINFER_MLA", "CUTLASS_MLA", "TRITON_MLA",
+                       "ROCM_AITER_MLA"})  # fmt: skip
+"""Backends that report the name they are chosen by (vLLM 0.22 to 0.33, `get_name`); some others report FLASH_ATTN."""
+
+
+@derived(
+    "handoff",
+    "one_attention_backend",
+    result="boolean",
+    lenient=("prefill.engine.attention_backend", "decode.engine.attention_backend"),
+)
+def one_attention_backend(prefill__engine__attention_backend: Value, decode__engine__attention_backend: Value) -> Truth:
+    """Whether both sides run the attention backend of one name; two names of vLLM may report one."""
+    names = tuple(
+        _spelt(name, str.upper) for name in (prefill__engine__attention_backend, decode__engine__attention_backend)
+    )
+    one = equal(*names)
+    if one is False and not all(isinstance(name, str) and name in _OWN_NAME for name in names):
+        return Unknown("whether the two backends report one name is not known")
+    return one
+
+
+_HIDDEN_STATE_METHODS = ("eagle", "eagle3", "mtp", "dflash", "dspark")
+"""Methods whose draft reads the target's hidden states: vLLM's `use_eagle` (0.28 to 0.33)."""
+_OTHER_METHODS = ("ngram", "suffix", "medusa", "mlp_speculator", "draft_model")
+
+
+def _method(value: Value) -> Value:
+    """Return the method as far as the hash holds it: none for methods that do not read hidden states."""
+    name = value.lower() if isinstance(value, str) else value
+    if name is NONE or name in _OTHER_METHODS:
+        return NONE
+    if isinstance(name, Unknown):
+        return Unknown(name.reason, None, name.identity)
+    return name if name in _HIDDEN_STATE_METHODS else Unknown(f"what {value} puts into the hash is not known")
+
+
+_SPECULATION = tuple(f"{side}.speculative.{path}" for path in ("method", "draft_model") for side in ("prefill", "decode"))
+
+
+@derived("handoff", "one_speculation", result="boolean", lenient=_SPECULATION)
+def one_speculation(
+    prefill__speculative__method: Value,
+    decode__speculative__method: Value,
+    prefill__speculative__draft_model: Value,
+    decode__speculative__draft_model: Value,
+) -> Truth:
+    """Whether both sides speculate from hidden states by one method and one draft model, as spelt, or neither does."""
+    methods = (_method(prefill__speculative__method), _method(decode__speculative__method))
+    one_method = equal(*methods)
+    if one_method is False or (methods[0] is NONE and methods[1] is NONE):
+        return one_method
+    one_draft = equal(prefill__speculative__draft_model, decode__speculative__draft_model)
+    if isinstance(methods[0], str) and methods[0] == methods[1]:
+        return one_draft
+    return all_true([one_method, any_true([one_draft, UNDECIDED])])
+
+
+_PP = ("needs_pp_1", "needs_decode_pp_1_or_equal", "prefill.parallelism.pp", "decode.parallelism.pp")
+
+
+@derived("handoff", "takes_pp", result="boolean", lenient=_PP)
+def takes_pp(
+    needs_pp_1: Value,
+    needs_decode_pp_1_or_equal: Value,
+    prefill__parallelism__pp: Value,
+    decode__parallelism__pp: Value,
+) -> Truth:
+    """Whether the connector takes the two pipeline parallel sizes."""
+    prefill_1, decode_1 = equal(prefill__parallelism__pp, 1), equal(decode__parallelism__pp, 1)
+    alike = any_true([decode_1, equal(prefill__parallelism__pp, decode__parallelism__pp)])
+    return all_true(
+        [
+            any_true([negate(needs_pp_1), all_true([prefill_1, decode_1])]),
+            any_true([negate(needs_decode_pp_1_or_equal), alike]),
+        ]
+    )
