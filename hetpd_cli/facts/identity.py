@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hetpd_cli.facts.registry import derived
 from hetpd_cli.facts.representation import LATENT_KINDS, ability
 from hetpd_cli.facts.truth import all_true, any_true, equal, negate, within
-from hetpd_cli.facts.values import NONE, UNDECIDED, Truth, Unknown, Value
+from hetpd_cli.facts.values import NONE, Truth, Unknown, Value
 from hetpd_cli.tables import row
 
 if TYPE_CHECKING:
@@ -166,25 +166,6 @@ def scales_travel(kv__scales: Value, kv__dtype: Value) -> Truth:
     return any_true([negate(equal(kv__scales, "dynamic")), within(kv__dtype, (*_PLAIN, *_SCALED_INLINE))])
 
 
-_SCALING = tuple(f"{side}.kv.{path}" for path in ("scales", "scale_group") for side in ("prefill", "decode"))
-
-
-@derived("handoff", "one_scaling", result="boolean", lenient=_SCALING)
-def one_scaling(
-    prefill__kv__scales: Value,
-    decode__kv__scales: Value,
-    prefill__kv__scale_group: Value,
-    decode__kv__scale_group: Value,
-) -> Truth:
-    """Whether both sides take their scales from the same place and for the same groups of elements."""
-    return all_true(
-        [
-            equal(prefill__kv__scales, decode__kv__scales),
-            any_true([equal(prefill__kv__scales, NONE), equal(prefill__kv__scale_group, decode__kv__scale_group)]),
-        ]
-    )
-
-
 @derived("handoff", "one_rotation", result="boolean", lenient=("prefill.kv.rotation", "decode.kv.rotation"))
 def one_rotation(prefill__kv__rotation: Value, decode__kv__rotation: Value) -> Truth:
     """Whether both sides rotate alike before quantising; letter case and signs between words say nothing."""
@@ -315,35 +296,13 @@ _HIDDEN_STATE_METHODS = ("eagle", "eagle3", "mtp", "dflash", "dspark")
 _OTHER_METHODS = ("ngram", "suffix", "medusa", "mlp_speculator", "draft_model")
 
 
-def _method(value: Value) -> Value:
-    """Return the method as far as the hash holds it: none for methods that do not read hidden states."""
-    name = value.lower() if isinstance(value, str) else value
+@derived("pool", "speculative.hashed_method")
+def hashed_method(speculative__method: Value) -> Value:
+    """Method of speculation as far as a hash holds it: none for methods that do not read hidden states."""
+    name = speculative__method.lower() if isinstance(speculative__method, str) else speculative__method
     if name is NONE or name in _OTHER_METHODS:
         return NONE
-    if isinstance(name, Unknown):
-        return Unknown(name.reason, None, name.identity)
-    return name if name in _HIDDEN_STATE_METHODS else Unknown(f"what {value} puts into the hash is not known")
-
-
-_SPECULATION = tuple(f"{side}.speculative.{path}" for path in ("method", "draft_model") for side in ("prefill", "decode"))
-
-
-@derived("handoff", "one_speculation", result="boolean", lenient=_SPECULATION)
-def one_speculation(
-    prefill__speculative__method: Value,
-    decode__speculative__method: Value,
-    prefill__speculative__draft_model: Value,
-    decode__speculative__draft_model: Value,
-) -> Truth:
-    """Whether both sides speculate from hidden states by one method and one draft model, as spelt, or neither does."""
-    methods = (_method(prefill__speculative__method), _method(decode__speculative__method))
-    one_method = equal(*methods)
-    if one_method is False or (methods[0] is NONE and methods[1] is NONE):
-        return one_method
-    one_draft = equal(prefill__speculative__draft_model, decode__speculative__draft_model)
-    if isinstance(methods[0], str) and methods[0] == methods[1]:
-        return one_draft
-    return all_true([one_method, any_true([one_draft, UNDECIDED])])
+    return name if name in _HIDDEN_STATE_METHODS else Unknown(f"what {name} puts into the hash is not known")
 
 
 _PP = ("needs_pp_1", "needs_decode_pp_1_or_equal", "prefill.parallelism.pp", "decode.parallelism.pp")
