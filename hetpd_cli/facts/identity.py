@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from hetpd_cli.facts.registry import derived
+from hetpd_cli.facts.registry import Derivation, add, derived
 from hetpd_cli.facts.representation import LATENT_KINDS, ability
 from hetpd_cli.facts.truth import all_true, any_true, equal, negate, within
 from hetpd_cli.facts.values import NONE, Truth, Unknown, Value
@@ -17,50 +17,43 @@ if TYPE_CHECKING:
 # -- the model -------------------------------------------------------------------------------------------------
 
 _GEOMETRY = ("layers", "hidden", "attention.kv_heads", "attention.head_dim")
-_MODEL_INPUTS = ("id", *_GEOMETRY)
+_MODEL = tuple(f"{side}.model.{path}" for path in ("id", *_GEOMETRY) for side in ("prefill", "decode"))
 
 
-@derived(
-    "handoff",
-    "one_model",
-    result="boolean",
-    lenient=tuple(f"{side}.model.{path}" for path in _MODEL_INPUTS for side in ("prefill", "decode")),
-)
-def one_model(
-    prefill__model__id: Value,
-    decode__model__id: Value,
-    prefill__model__layers: Value,
-    decode__model__layers: Value,
-    prefill__model__hidden: Value,
-    decode__model__hidden: Value,
-    prefill__model__attention__kv_heads: Value,
-    decode__model__attention__kv_heads: Value,
-    prefill__model__attention__head_dim: Value,
-    decode__model__attention__head_dim: Value,
-) -> Truth:
-    """Whether both sides serve one model. Two names may mean one: a local path, a mirror, a quantised checkpoint.
+def _one_model(*values: Value) -> Truth:
+    """Tell whether both sides serve one model. Two names may mean one: a local path, a mirror, a quantised checkpoint.
 
     Known to differ are two names with rows of their own in the model table, and two names of different geometry.
     """
-    ids = (prefill__model__id, decode__model__id)
-    if equal(*ids) is True:
+    pairs = tuple(zip(values[::2], values[1::2], strict=True))
+    one, other = pairs[0]
+    if equal(one, other) is True:
         return True
-    if isinstance(ids[0], str) and isinstance(ids[1], str):
-        rows = (row("models", ids[0]), row("models", ids[1]))
+    if isinstance(one, str) and isinstance(other, str):
+        rows = (row("models", one), row("models", other))
         if rows[0] is not None and rows[1] is not None and rows[0] is not rows[1]:
             return False
-        geometry = (
-            equal(prefill__model__layers, decode__model__layers),
-            equal(prefill__model__hidden, decode__model__hidden),
-            equal(prefill__model__attention__kv_heads, decode__model__attention__kv_heads),
-            equal(prefill__model__attention__head_dim, decode__model__attention__head_dim),
-        )
-        if False in geometry:
+        if any(equal(*pair) is False for pair in pairs[1:]):
             return False
     return Unknown("whether the two names mean one model is not known")
 
 
-_COMMIT = re.compile(r"[0-9a-f]{7,40}\Z")
+add(
+    Derivation(
+        "handoff",
+        "one_model",
+        None,
+        _MODEL,
+        frozenset(_MODEL),
+        _one_model,
+        "Whether both sides serve one model, under whatever names.",
+        "boolean",
+    )
+)
+
+
+_COMMIT = re.compile(r"(?=[0-9]*[a-f])[0-9a-f]{7,40}\Z")
+"""A commit, whole or shortened; digits alone may be a tag that is a date."""
 
 
 @derived(
@@ -120,9 +113,7 @@ def _rope(text: str) -> tuple[str, float | None] | None:
 
 
 @derived("handoff", "one_rope_scaling", result="boolean")
-def one_rope_scaling(
-    prefill__model__position__rope_scaling: str, decode__model__position__rope_scaling: str
-) -> Truth:
+def one_rope_scaling(prefill__model__position__rope_scaling: str, decode__model__position__rope_scaling: str) -> Truth:
     """Whether both sides scale RoPE alike, by kind and factor (`yarn:4` is `yarn:4.0`)."""
     texts = (prefill__model__position__rope_scaling, decode__model__position__rope_scaling)
     if texts[0] == texts[1]:
@@ -194,40 +185,55 @@ def kv_dtype_left_to_engine(kv__dtype: Value) -> Truth:
 _BRINGS_KV_SCHEME = re.compile(r"(modelopt|compressed[-_]?tensors|quark)")
 """Quantisation methods whose checkpoints may say how KV is kept (vLLM 0.24 to 0.33: kv_cache_scheme,
 kv_cache_quant_algo; SGLang 0.5.14: kv_cache_quant_algo)."""
+_COMPUTES_IN = {"fp16": "fp16", "awq": "fp16", "bf16": "bf16", "fp8": "bf16"}
+"""Type that a checkpoint computes, and so keeps KV, in by default: by its plain weights, or by the method that quantised
+it (AWQ and FP8: paper, table 7)."""
 
-
-@derived(
-    "handoff",
-    "one_kv_default",
-    result="boolean",
-    lenient=tuple(
-        f"{side}.{path}"
-        for path in ("engine.dtype", "model.dtype", "precision.method")
-        for side in ("prefill", "decode")
-    ),
+_KV_DEFAULT = tuple(
+    f"{side}.{path}"
+    for path in ("engine.dtype", "model.dtype", "precision.method", "precision.weights")
+    for side in ("prefill", "decode")
 )
-def one_kv_default(
-    prefill__engine__dtype: Value,
-    decode__engine__dtype: Value,
-    prefill__model__dtype: Value,
-    decode__model__dtype: Value,
-    prefill__precision__method: Value,
-    decode__precision__method: Value,
-) -> Truth:
-    """Whether a KV element type that is left to the engine rests on the same settings on both sides.
+
+
+def _one_kv_default(*values: Value) -> Truth:
+    """Tell whether a KV element type that is left to the engine rests on the same settings on both sides.
 
     It is that of the checkpoint's KV scheme if it has one, else the engine's --dtype, else the checkpoint's own.
     """
-    engine = equal(prefill__engine__dtype, decode__engine__dtype)
-    model = equal(prefill__model__dtype, decode__model__dtype)
-    methods = (_spelt(prefill__precision__method, str.lower), _spelt(decode__precision__method, str.lower))
-    method = equal(*methods)
-    set_alike = engine is True and isinstance(prefill__engine__dtype, str)
+    engines, models, methods, weights = zip(values[::2], values[1::2], strict=True)
+    engine, model = equal(*engines), equal(*models)
+    set_alike = engine is True and isinstance(engines[0], str)
     if engine is False or (model is False and not set_alike):
         return False
-    if method is False and any(isinstance(name, str) and _BRINGS_KV_SCHEME.match(name) for name in methods):
-        return False
-    return True if engine is model is method is True else Unknown("what the two engines choose is not known")
+    kinds = tuple(_checkpoint(*side) for side in zip(methods, weights, strict=True))
+    if None not in kinds and kinds[0] != kinds[1]:
+        computed = {_COMPUTES_IN.get(str(kind)) for kind in kinds}
+        if any(_BRINGS_KV_SCHEME.match(str(kind)) for kind in kinds) or (computed == {"fp16", "bf16"} and not set_alike):
+            return False
+    alike = (engine, model, equal(*methods), equal(*weights))
+    return True if all(one is True for one in alike) else Unknown("what the two engines choose is not known")
+
+
+def _checkpoint(method: Value, weights: Value) -> str | None:
+    """Return the method by which a checkpoint is quantised, for plain weights their type; None if not known."""
+    if weights in _PLAIN:
+        return str(weights)
+    return method.lower() if isinstance(method, str) else None
+
+
+add(
+    Derivation(
+        "handoff",
+        "one_kv_default",
+        None,
+        _KV_DEFAULT,
+        frozenset(_KV_DEFAULT),
+        _one_kv_default,
+        "Whether a KV element type that is left to the engine rests on the same settings on both sides.",
+        "boolean",
+    )
+)
 
 
 @derived(

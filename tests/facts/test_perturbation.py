@@ -44,7 +44,7 @@ WORDS: dict[str, tuple[Any, ...]] = {
     "model.position.rope_scaling": ("none", "default", "yarn", "yarn:4.0", "yarn:4", "ours:4"),
     "engine.attention_backend": ("FLASH_ATTN", "flash_attn", "FLASHINFER", "ROCM_AITER_FA"),
     "speculative.method": ("ngram", "eagle3", "mtp", "ours", NONE),
-    "precision.method": ("awq", "AWQ", "modelopt", "compressed-tensors"),
+    "precision.method": ("awq", "AWQ", "fp8", "modelopt", "compressed-tensors"),
     "kv.rotation": ("hadamard:128", "Hadamard-128", NONE),
     "speaks": (("nixl",), ("nixlv2", "lmcache"), ("mooncake",), ("sglang",), ()),
 }
@@ -108,7 +108,7 @@ def test_all_other_facts_can_be_anything(derivation) -> None:
     random = Random(derivation.path)
     for _ in range(TRIALS // 3):
         inputs = {name: random.choice(domain(*home(derivation, name)[1:])) for name in derivation.inputs}
-        alone = result(derivation, inputs, dict.fromkeys(SUBJECTS, {}), OPEN)
+        alone = result(derivation, inputs, {subject: {} for subject in SUBJECTS}, OPEN)
         for scope in (OPEN, CLOSED):
             assert result(derivation, inputs, others(derivation, random), scope) == alone
 
