@@ -82,12 +82,19 @@ def one_revision(
     return Unknown("whether the two revisions are one is not known")
 
 
-@derived("handoff", "one_adapter_set", result="boolean")
-def one_adapter_set(prefill__model__adapters: tuple[str, ...], decode__model__adapters: tuple[str, ...]) -> Truth:
+@derived(
+    "handoff",
+    "one_adapter_set",
+    result="boolean",
+    lenient=("prefill.model.adapters", "decode.model.adapters"),
+)
+def one_adapter_set(prefill__model__adapters: Value, decode__model__adapters: Value) -> Truth:
     """Whether both sides serve adapters of the same names; an entry is a name, `name=path` or a path.
 
     One name for two paths is not known to be two adapters, nor is a path known to lack a name.
     """
+    if not isinstance(prefill__model__adapters, tuple) or not isinstance(decode__model__adapters, tuple):
+        return _surely_one(prefill__model__adapters, decode__model__adapters)
     entries = (frozenset(map(str, prefill__model__adapters)), frozenset(map(str, decode__model__adapters)))
     if entries[0] == entries[1]:
         return True
@@ -95,6 +102,11 @@ def one_adapter_set(prefill__model__adapters: tuple[str, ...], decode__model__ad
     if names[0] == names[1] or any("/" in name for side in names for name in side):
         return Unknown("whether the adapters of one name are one is not known")
     return False
+
+
+def _surely_one(one: Value, other: Value) -> Truth:
+    """Tell whether two values of which one is unknown are surely the same: two spellings never make them differ."""
+    return True if equal(one, other) is True else Unknown("a side is not known")
 
 
 # -- position --------------------------------------------------------------------------------------------------
@@ -112,13 +124,20 @@ def _rope(text: str) -> tuple[str, float | None] | None:
     return _ROPE_KINDS[match[1]], float(match[2]) if match[2] else None
 
 
-@derived("handoff", "one_rope_scaling", result="boolean")
-def one_rope_scaling(prefill__model__position__rope_scaling: str, decode__model__position__rope_scaling: str) -> Truth:
+@derived(
+    "handoff",
+    "one_rope_scaling",
+    result="boolean",
+    lenient=("prefill.model.position.rope_scaling", "decode.model.position.rope_scaling"),
+)
+def one_rope_scaling(
+    prefill__model__position__rope_scaling: Value, decode__model__position__rope_scaling: Value
+) -> Truth:
     """Whether both sides scale RoPE alike, by kind and factor (`yarn:4` is `yarn:4.0`)."""
     texts = (prefill__model__position__rope_scaling, decode__model__position__rope_scaling)
-    if texts[0] == texts[1]:
-        return True
-    one, other = map(_rope, texts)
+    if not isinstance(texts[0], str) or not isinstance(texts[1], str) or texts[0] == texts[1]:
+        return _surely_one(*texts)
+    one, other = _rope(texts[0]), _rope(texts[1])
     if one is None or other is None:
         return Unknown("what the RoPE scaling stands for is not known")
     if one[0] != other[0]:

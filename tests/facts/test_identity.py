@@ -100,6 +100,12 @@ def test_one_rope_scaling(one, other, same) -> None:
     assert of_handoff("one_rope_scaling", *both("model.position.rope_scaling", one, other)) == same
 
 
+def test_what_nobody_says_of_a_shared_model_is_one() -> None:
+    for name in ("one_model", "one_revision", "one_adapter_set", "one_rope_scaling"):
+        assert of_handoff(name, {"model.id": "a/b"}, {"model.id": "a/b"}, shares_model=True) is True
+        assert of_handoff(name, {"model.id": "a/b"}, {}) == U
+
+
 @pytest.mark.parametrize(
     ("dtype", "quantised", "low_bit", "travels_if_dynamic"),
     [
