@@ -8,6 +8,15 @@ from hetpd_cli.facts.values import NONE, Truth, Unknown, Value
 
 ability("role_decides", "role_decides", "The connector does only what its role says.", any_side=True)
 
+
+@derived("pool", "connector.engine_id_drawn", result="boolean", lenient=("connector.engine_id",))
+def engine_id_drawn(connector__engine_id: Value) -> Truth:
+    """Whether the engine draws an id of its own, as nobody sets one (vLLM: a random UUID)."""
+    if not isinstance(connector__engine_id, Unknown):
+        return False
+    return True if connector__engine_id.left else Unknown("whether connector.engine_id is set is not known")
+
+
 _SPOKEN = {
     "nixl": "nixl",
     "nixlv2": "nixl",

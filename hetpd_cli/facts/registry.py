@@ -130,6 +130,11 @@ def left_to_engine(subject: Subject, path: str) -> bool:
     return known is not None and known.change in {"free", "costly"} and path != _DRAWN_AT_START
 
 
+def drawn_at_start(subject: Subject, path: str) -> bool:
+    """Tell whether the engine draws ``path`` by lot where nobody sets it: two draws are never known to be equal."""
+    return subject.kind == "pool" and path == _DRAWN_AT_START
+
+
 def default(subject: Subject, path: str) -> Default | None:
     """Return the documented default of ``path`` for the subject's engine, connector and version."""
     from hetpd_cli.tables import engine_default

@@ -163,6 +163,8 @@ class Subject:
             return fact
         if path.startswith(UNSET_IS_NONE):
             fact.value, fact.origin = NONE, DEFAULT
+        elif registry.drawn_at_start(self, path):
+            fact.value = Unknown(f"{path} is drawn by the engine when it starts", left=True)
         elif registry.left_to_engine(self, path):
             self._default(fact, choices)
         return fact

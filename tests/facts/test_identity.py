@@ -156,6 +156,13 @@ def test_what_is_left_to_the_engine() -> None:
     assert value(gone.without({gone.subjects["prefill"]: frozenset({"kv.dtype"})}), path) == U
 
 
+def test_an_id_that_nobody_sets_is_drawn() -> None:
+    path = "prefill.connector.engine_id_drawn"
+    assert value(boundary({"connector.engine_id": "a"}), path) is False
+    assert value(boundary({}), path) == U
+    assert value(boundary({}, scope=CLOSED), path) is True
+
+
 AWQ = {"precision.method": "awq", "precision.weights": "int4"}
 PLAIN = {"precision.weights": "bf16"}
 IN_BF16 = {"engine.dtype": "bf16"}
