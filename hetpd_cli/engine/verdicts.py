@@ -210,9 +210,11 @@ def _prefixes(scope: Scope) -> dict[Subject, str]:
 def deciding(rule: Rule, scope: Scope, verdict: Verdict) -> list[Leaf]:
     """Return the smallest set of leaves that forces a violated verdict: with all others unknown it stands.
 
-    Leaves written at one place are one choice and stay together.
+    Leaves written at one place are one choice and stay together. That a field is left to the engine says something,
+    although nobody knows its value.
     """
-    known = [leaf for leaf in leaves(_with_all_reads(rule, scope, verdict), scope) if not leaf.fact.unknown]
+    read = leaves(_with_all_reads(rule, scope, verdict), scope)
+    known = [leaf for leaf in read if not isinstance(leaf.fact.value, Unknown) or leaf.fact.value.left]
     groups: dict[object, list[Leaf]] = {}
     for leaf in known:
         groups.setdefault(leaf.fact.place or id(leaf.fact), []).append(leaf)

@@ -83,7 +83,7 @@ def load() -> None:
     """Import the modules that register derived facts."""
     global _loaded  # noqa: PLW0603
     if not _loaded:
-        from hetpd_cli.facts import ownership, path, placement, representation  # noqa: F401
+        from hetpd_cli.facts import identity, launch, ownership, path, placement, representation  # noqa: F401
 
         _loaded = True
 
@@ -128,6 +128,11 @@ def left_to_engine(subject: Subject, path: str) -> bool:
         return False
     known = field("pool", path)
     return known is not None and known.change in {"free", "costly"} and path != _DRAWN_AT_START
+
+
+def drawn_at_start(subject: Subject, path: str) -> bool:
+    """Tell whether the engine draws ``path`` by lot where nobody sets it: two draws are never known to be equal."""
+    return subject.kind == "pool" and path == _DRAWN_AT_START
 
 
 def default(subject: Subject, path: str) -> Default | None:

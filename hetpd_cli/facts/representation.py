@@ -76,7 +76,7 @@ def _both_sides(name: str, values: tuple[Value, ...]) -> tuple[Cell | None, Cell
     return _of_side(values[0], values[1], values[2], name), _of_side(values[3], values[4], values[5], name)
 
 
-def _ability(path: str, name: str, description: str, *, any_side: bool = False) -> None:
+def ability(path: str, name: str, description: str, *, any_side: bool = False) -> None:
     """Register a capability of the handoff.
 
     An ability is yes only if both sides have it, no if either lacks it. With ``any_side`` the capability is a
@@ -112,30 +112,30 @@ def _missing(name: str, values: tuple[Value, ...], of_prefill: bool) -> str:
     return f"no capability row says {name} for {connector} on {engine} {version}"
 
 
-_ability("needs_equal_block_size", "needs_equal_block_size", "Blocks must hold equally many tokens.", any_side=True)
-_ability(
+ability("needs_equal_block_size", "needs_equal_block_size", "Blocks must hold equally many tokens.", any_side=True)
+ability(
     "accepts_decode_block_multiple",
     "accepts_decode_block_multiple",
     "A decode block may be a multiple of prefill's.",
 )
-_ability("accepts_ratio_with_grouped_kv", "accepts_ratio_with_grouped_kv", "A block ratio goes with grouped KV.")
-_ability("accepts_ratio_in_host_buffer", "accepts_ratio_in_host_buffer", "A block ratio goes with a host buffer.")
-_ability("permutes_by_setting", "permutes_layout", "Blocks received as HND can be permuted by a setting.")
-_ability("needs_equal_layout", "needs_equal_layout", "The order within a block must be equal.", any_side=True)
-_ability(
+ability("accepts_ratio_with_grouped_kv", "accepts_ratio_with_grouped_kv", "A block ratio goes with grouped KV.")
+ability("accepts_ratio_in_host_buffer", "accepts_ratio_in_host_buffer", "A block ratio goes with a host buffer.")
+ability("permutes_by_setting", "permutes_layout", "Blocks received as HND can be permuted by a setting.")
+ability("needs_equal_layout", "needs_equal_layout", "The order within a block must be equal.", any_side=True)
+ability(
     "needs_equal_engine_version",
     "needs_equal_engine_version",
     "Both engines must be of one release.",
     any_side=True,
 )
-_ability("needs_divisible_tp", "needs_divisible_tp", "One TP size must be a multiple of the other.", any_side=True)
-_ability(
+ability("needs_divisible_tp", "needs_divisible_tp", "One TP size must be a multiple of the other.", any_side=True)
+ability(
     "needs_head_major_layout_for_unequal_tp",
     "needs_head_major_layout_for_unequal_tp",
     "Unequal TP sizes need heads before tokens in a block.",
     any_side=True,
 )
-_ability(
+ability(
     "refuses_tp_above_kv_heads",
     "refuses_tp_above_kv_heads",
     "A side that is read may not have more ranks than its reader and than KV heads.",

@@ -163,6 +163,8 @@ class Subject:
             return fact
         if path.startswith(UNSET_IS_NONE):
             fact.value, fact.origin = NONE, DEFAULT
+        elif registry.drawn_at_start(self, path):
+            fact.value = Unknown(f"{path} is drawn by the engine when it starts", left=True)
         elif registry.left_to_engine(self, path):
             self._default(fact, choices)
         return fact
@@ -176,7 +178,7 @@ class Subject:
             return
         identity = registry.default_identity(self, fact.path)
         fact.behind = tuple(self.fact(name) for name in registry.BEHIND_IDENTITIES) if identity else ()
-        fact.value = Unknown(f"{fact.path} is left to the engine", choices, identity)
+        fact.value = Unknown(f"{fact.path} is left to the engine", choices, identity, left=True)
 
     def _derived(self, path: str, derivation: Derivation) -> Fact:
         inputs = tuple(self._lookup(name) for name in derivation.inputs)

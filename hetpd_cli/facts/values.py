@@ -34,18 +34,22 @@ class Unknown:
     """A value that nobody knows.
 
     ``candidates`` are its possible values where they are known. ``identity`` names the unknown: two unknowns of
-    one identity are the same value, whatever it is.
+    one identity are the same value, whatever it is. ``left`` tells that the engine decides, because the field says so
+    or the pool's scope is closed.
     """
 
-    __slots__ = ("candidates", "identity", "reason")
+    __slots__ = ("candidates", "identity", "left", "reason")
 
     def __init__(
         self,
         reason: str,
         candidates: tuple[Known | Nothing, ...] | None = None,
         identity: str | None = None,
+        *,
+        left: bool = False,
     ) -> None:
         self.reason = reason
+        self.left = left
         self.candidates = candidates
         self.identity = identity
 

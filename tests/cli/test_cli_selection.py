@@ -45,7 +45,7 @@ def test_selection(select: tuple[str, ...], ignore: tuple[str, ...], expected: l
     [
         ("kv-dtype-mismach", "kv-dtype-mismatch"),
         ("kv_dtype_mismatch", "kv-dtype-mismatch"),
-        ("HPD2O1", "HPD201"),
+        ("HP201", "HPD201"),
         ("HPD299", "HPD"),
         ("zzz", None),
         ("HPD", ""),

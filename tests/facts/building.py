@@ -46,6 +46,7 @@ def boundary(
     prefill: Leaves | None = None,
     decode: Leaves | None = None,
     handoff: Leaves | None = None,
+    router: Leaves | None = None,
     *,
     scope: str = OPEN,
     shares_model: bool = False,
@@ -57,7 +58,8 @@ def boundary(
         make.pool("d", "decode", decode or {}, scope, shares_model),
     )
     join = Handoff("p", "d", make.section("handoff", handoff or {}), explicit=True)
-    rest = [make.section(kind, {}) for kind in ("workload", "router", "store")]
+    around = {"router": router or {}}
+    rest = [make.section(kind, around.get(kind, {})) for kind in ("workload", "router", "store")]
     (found,) = Scopes(Deployment("hand.yaml", None, pools, (join,), (), *rest)).of("boundary")
     return found
 

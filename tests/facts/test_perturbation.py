@@ -18,6 +18,7 @@ from tests.facts.building import Leaves, boundary
 ALL = [derivation for kind in ("pool", "handoff") for derivation in registry.derivations(kind).values()]
 IDS = [f"{entry.kind}.{entry.path}" for entry in ALL]
 TRIALS = 60
+SUBJECTS = {"prefill": "pool", "decode": "pool", "handoff": "handoff", "router": "router"}
 
 WORDS: dict[str, tuple[Any, ...]] = {
     "accelerator": ("h100", "a100", "metax-c600", "mi300x", "our-own"),
@@ -38,6 +39,14 @@ WORDS: dict[str, tuple[Any, ...]] = {
     "accelerator.vendor": ("NVIDIA", "AMD"),
     "precision.activations": ("bf16", "fp32", "nvfp4", "fp8_e4m3"),
     "parallelism.dp": (1, 2),
+    "model.revision": ("main", "0123abcd", "0123abcd4567", "89abcdef"),
+    "model.adapters": (("a",), ("b",), ("a", "b"), ("a=/x",), ()),
+    "model.position.rope_scaling": ("none", "default", "yarn", "yarn:4.0", "yarn:4", "ours:4"),
+    "engine.attention_backend": ("FLASH_ATTN", "flash_attn", "FLASHINFER", "ROCM_AITER_FA"),
+    "speculative.method": ("ngram", "eagle3", "mtp", "ours", NONE),
+    "precision.method": ("awq", "AWQ", "fp8", "modelopt", "compressed-tensors"),
+    "kv.rotation": ("hadamard:128", "Hadamard-128", NONE),
+    "speaks": (("nixl",), ("nixlv2", "lmcache"), ("mooncake",), ("sglang",), ()),
 }
 KINDS: dict[str, tuple[Any, ...]] = {
     "boolean": (True, False),
@@ -63,6 +72,8 @@ def home(derivation: registry.Derivation, name: str) -> tuple[str, str, str]:
     """Return the subject, its kind and the path of an input."""
     prefix, _, rest = name.partition(".")
     if derivation.kind == "handoff":
+        if prefix == "router":
+            return prefix, prefix, rest
         return (prefix, "pool", rest) if prefix in {"prefill", "decode"} else ("handoff", "handoff", name)
     return "prefill", "pool", name
 
@@ -77,7 +88,7 @@ def others(derivation: registry.Derivation, random: Random) -> dict[str, Leaves]
             for path in (*fields(kind), *registry.derivations(kind))
             if (subject, path) not in taken and "*" not in path and random.random() < 0.5
         }
-        for subject, kind in (("prefill", "pool"), ("decode", "pool"), ("handoff", "handoff"))
+        for subject, kind in SUBJECTS.items()
     }
 
 
@@ -86,7 +97,7 @@ def result(derivation: registry.Derivation, inputs: dict[str, Any], rest: dict[s
     for name, value in inputs.items():
         subject, _, path = home(derivation, name)
         leaves[subject][path] = value
-    found = boundary(leaves["prefill"], leaves["decode"], leaves["handoff"], scope=scope)
+    found = boundary(*(leaves[subject] for subject in SUBJECTS), scope=scope)
     fact = found.fact(f"{'handoff' if derivation.kind == 'handoff' else 'prefill'}.{derivation.path}")
     assert [entry.value for entry in fact.inputs] == list(inputs.values())
     return repr(fact.value), fact.origin, fact.note, fact.unit
@@ -97,7 +108,7 @@ def test_all_other_facts_can_be_anything(derivation) -> None:
     random = Random(derivation.path)
     for _ in range(TRIALS // 3):
         inputs = {name: random.choice(domain(*home(derivation, name)[1:])) for name in derivation.inputs}
-        alone = result(derivation, inputs, {"prefill": {}, "decode": {}, "handoff": {}}, OPEN)
+        alone = result(derivation, inputs, {subject: {} for subject in SUBJECTS}, OPEN)
         for scope in (OPEN, CLOSED):
             assert result(derivation, inputs, others(derivation, random), scope) == alone
 

@@ -1,0 +1,61 @@
+"""Facts about what joins the two sides at launch: the router and the roles given to connectors."""
+
+from __future__ import annotations
+
+from hetpd_cli.facts.registry import derived
+from hetpd_cli.facts.representation import ability
+from hetpd_cli.facts.values import NONE, Truth, Unknown, Value
+
+ability("role_decides", "role_decides", "The connector does only what its role says.", any_side=True)
+
+
+@derived("pool", "connector.engine_id_drawn", result="boolean", lenient=("connector.engine_id",))
+def engine_id_drawn(connector__engine_id: Value) -> Truth:
+    """Whether the engine draws an id of its own, as nobody sets one (vLLM: a random UUID)."""
+    if not isinstance(connector__engine_id, Unknown):
+        return False
+    return True if connector__engine_id.left else Unknown("whether connector.engine_id is set is not known")
+
+
+_SPOKEN = {
+    "nixl": "nixl",
+    "nixlv2": "nixl",
+    "nixlconnector": "nixl",
+    "nixlpullconnector": "nixl",
+    "nixlpushconnector": "nixl",
+    "mooncake": "mooncake",
+    "mooncakeconnector": "mooncake",
+    "mooncake-store": "mooncake-store",
+    "mooncakestoreconnector": "mooncake-store",
+    "moriio": "moriio",
+    "mori": "moriio",
+    "moriioconnector": "moriio",
+    "lmcache": "lmcache",
+    "lmcacheconnectorv1": "lmcache",
+    "lmcache-mp": "lmcache-mp",
+    "lmcachempconnector": "lmcache-mp",
+    "p2p-nccl": "p2p-nccl",
+    "p2pncclconnector": "p2p-nccl",
+    "flagcx": "flagcx",
+    "flagcxconnector": "flagcx",
+    "trtllm-transceiver": "trtllm-transceiver",
+}
+"""Words for connectors, small letters, to the name of the connector. Other words may stand for several."""
+
+
+@derived("handoff", "router_speaks_connector", result="boolean", lenient=("prefill.connector.name", "router.speaks"))
+def router_speaks_connector(router__speaks: Value, prefill__connector__name: Value) -> Truth:
+    """Whether the router forwards the parameters of prefill's connector.
+
+    A word that names no connector (a protocol, an engine) may stand for any, so such a list excludes nothing.
+    """
+    if not isinstance(router__speaks, tuple) or not isinstance(prefill__connector__name, str):
+        return Unknown("what the router speaks, or the connector, is not known")
+    if prefill__connector__name not in _SPOKEN.values():
+        return Unknown("a connector that holds others within, or is not named, may be spoken")
+    spoken = [_SPOKEN.get(str(word).strip().lower(), NONE) for word in router__speaks]
+    if prefill__connector__name in spoken:
+        return True
+    if NONE in spoken:
+        return Unknown("a word of router.speaks names no connector")
+    return False
