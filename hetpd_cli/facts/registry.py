@@ -83,7 +83,7 @@ def load() -> None:
     """Import the modules that register derived facts."""
     global _loaded  # noqa: PLW0603
     if not _loaded:
-        from hetpd_cli.facts import ownership, path, placement, representation  # noqa: F401
+        from hetpd_cli.facts import capacity, ownership, path, placement, representation, workload  # noqa: F401
 
         _loaded = True
 
