@@ -46,7 +46,7 @@ def _alike_in_all_layers(bf16_bytes: Any, model_id: Value) -> bool:
         "kv.scales",
     ),
 )
-def bytes_per_token(  # noqa: PLR0917
+def bytes_per_token(  # noqa: PLR0913, PLR0917
     model__attention__kind: str,
     model__grouped_kv: bool,
     model__layers: int,

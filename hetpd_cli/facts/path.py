@@ -112,7 +112,7 @@ def ucx_rdma(connector__env__UCX_TLS: Value, env__UCX_TLS: Value, connector__bac
 
 @derived("handoff", "crosses_sites", result="boolean")
 def crosses_sites(prefill__sites: tuple[str, ...], decode__sites: tuple[str, ...]) -> Truth:
-    """Whether prefill and decode stand in different datacentres: no site in common; no if both have one and the same."""
+    """Whether prefill and decode stand in different datacentres: yes without a common site, no if both have one."""
     if not set(prefill__sites) & set(decode__sites):
         return True
     if set(prefill__sites) == set(decode__sites) and len(set(prefill__sites)) == 1:
@@ -133,7 +133,7 @@ def keeps_short_prompts(length_threshold_tokens: float) -> bool:
     result="number",
     lenient=("wire.form", "wire.dtype", "wire.codec", "latent_kv", "decode.parallelism.attention_tp"),
 )
-def kv_bytes_per_request(  # noqa: PLR0917
+def kv_bytes_per_request(  # noqa: PLR0913, PLR0917
     workload__uncached_tokens: float,
     prefill__kv__bytes_per_token: float,
     carries: str,

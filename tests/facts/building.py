@@ -47,6 +47,7 @@ def boundary(
     decode: Leaves | None = None,
     handoff: Leaves | None = None,
     *,
+    workload: Leaves | None = None,
     scope: str = OPEN,
     shares_model: bool = False,
 ) -> Scope:
@@ -57,7 +58,9 @@ def boundary(
         make.pool("d", "decode", decode or {}, scope, shares_model),
     )
     join = Handoff("p", "d", make.section("handoff", handoff or {}), explicit=True)
-    rest = [make.section(kind, {}) for kind in ("workload", "router", "store")]
+    rest = [
+        make.section(kind, leaves) for kind, leaves in (("workload", workload or {}), ("router", {}), ("store", {}))
+    ]
     (found,) = Scopes(Deployment("hand.yaml", None, pools, (join,), (), *rest)).of("boundary")
     return found
 
