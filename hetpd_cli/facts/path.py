@@ -6,6 +6,7 @@ from typing import Any
 
 from hetpd_cli.facts.quantities import calculated
 from hetpd_cli.facts.registry import Found, derived
+from hetpd_cli.facts.truth import all_true, equal, negate
 from hetpd_cli.facts.values import NONE, Truth, Unknown, Value
 from hetpd_cli.physics.flow import line_bytes_per_s, transfer_s
 from hetpd_cli.physics.kv import head_copies, request_bytes
@@ -128,44 +129,52 @@ def keeps_short_prompts(length_threshold_tokens: float) -> bool:
 
 @derived(
     "handoff",
+    "raw_on_wire",
+    result="boolean",
+    lenient=("carries", "converts_dtype", "wire.form", "wire.dtype", "wire.codec"),
+)
+def raw_on_wire(
+    carries: Value, converts_dtype: Value, wire__form: Value, wire__dtype: Value, wire__codec: Value
+) -> Truth:
+    """Whether KV crosses as the raw buffers that prefill wrote: nothing is known to narrow it on the way."""
+    if carries in {"objects", NONE} or converts_dtype is True or wire__form == "converted":
+        return False
+    if isinstance(wire__dtype, str) or isinstance(wire__codec, str):
+        return False
+    return all_true([equal(carries, "bytes"), negate(converts_dtype)])
+
+
+@derived(
+    "handoff",
     "kv_bytes_per_request",
     unit="B",
     result="number",
-    lenient=("wire.form", "wire.dtype", "wire.codec", "latent_kv", "decode.parallelism.attention_tp"),
+    lenient=("latent_kv", "prefill.model.attention.kv_heads", "decode.parallelism.attention_tp"),
 )
-def kv_bytes_per_request(  # noqa: PLR0913, PLR0917
+def kv_bytes_per_request(
     workload__uncached_tokens: float,
     prefill__kv__bytes_per_token: float,
-    carries: str,
-    wire__form: Value,
-    wire__dtype: Value,
-    wire__codec: Value,
+    raw_on_wire: bool,
     latent_kv: Value,
-    prefill__model__attention__kv_heads: int,
+    prefill__model__attention__kv_heads: Value,
     decode__parallelism__attention_tp: Value,
 ) -> Any:
     """KV of a mean request that has to cross: uncached prompt tokens, bytes per token, copies of each head on decode.
 
-    A lower bound: what prefill has cached crosses too where decode lacks it. A latent counts once. Not known where
-    what crosses is no raw buffer, or is converted or compressed on the wire.
+    A lower bound: what prefill has cached crosses too where decode lacks it, and a latent counts once.
     """
-    if carries != "bytes" or wire__form == "converted" or isinstance(wire__dtype, str) or isinstance(wire__codec, str):
+    if not raw_on_wire:
         return Unknown("how large the KV is on the wire is not known")
     if latent_kv is True:
         return calculated(request_bytes, workload__uncached_tokens, prefill__kv__bytes_per_token)
-    if latent_kv is not False or not isinstance(decode__parallelism__attention_tp, int):
+    sizes = (decode__parallelism__attention_tp, prefill__model__attention__kv_heads)
+    if latent_kv is not False or not all(isinstance(size, int) for size in sizes):
         return Unknown("how many copies of a KV head cross is not known")
 
     def moved(tokens: float, per_token: float, tp: int, kv_heads: int) -> Any:
         return request_bytes(tokens, per_token, head_copies(tp, kv_heads))
 
-    return calculated(
-        moved,
-        workload__uncached_tokens,
-        prefill__kv__bytes_per_token,
-        decode__parallelism__attention_tp,
-        prefill__model__attention__kv_heads,
-    )
+    return calculated(moved, workload__uncached_tokens, prefill__kv__bytes_per_token, *sizes)
 
 
 _RATE_INPUTS = ("measured.rate_gb_per_s", "path.link", "path.rate_gbit_per_s", "path.nics_per_worker")
