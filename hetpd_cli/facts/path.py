@@ -112,11 +112,11 @@ def ucx_rdma(connector__env__UCX_TLS: Value, env__UCX_TLS: Value, connector__bac
 
 
 @derived("handoff", "crosses_sites", result="boolean")
-def crosses_sites(prefill__sites: tuple[str, ...], decode__sites: tuple[str, ...]) -> Truth:
+def crosses_sites(prefill__location__sites: tuple[str, ...], decode__location__sites: tuple[str, ...]) -> Truth:
     """Whether prefill and decode stand in different datacentres: yes without a common site, no if both have one."""
-    if not set(prefill__sites) & set(decode__sites):
+    if not set(prefill__location__sites) & set(decode__location__sites):
         return True
-    if set(prefill__sites) == set(decode__sites) and len(set(prefill__sites)) == 1:
+    if set(prefill__location__sites) == set(decode__location__sites) and len(set(prefill__location__sites)) == 1:
         return False
     return Unknown("which workers of the two pools meet at which of their sites is not known")
 

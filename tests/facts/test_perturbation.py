@@ -42,7 +42,7 @@ WORDS: dict[str, tuple[Any, ...]] = {
     "kv.scales": (NONE, "static", "inline"),
     "env.VLLM_NIXL_ABORT_REQUEST_TIMEOUT": ("60", "x", NONE),
     "connector.env.VLLM_NIXL_ABORT_REQUEST_TIMEOUT": ("90", NONE),
-    "sites": (("east",), ("west",), ("east", "west")),
+    "location.sites": (("east",), ("west",), ("east", "west")),
     "prefix_hit_rate": (0, 0.5, 1),
     "wire.codec": ("zstd", NONE),
     "wire.dtype": ("bf16",),
