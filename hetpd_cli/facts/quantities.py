@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def calculated(formula: Callable[..., Any], *operands: Any) -> Any:
-    """Return ``formula(*operands)``, unknown where it overflows or divides by zero."""
+    """Return ``formula(*operands)``, unknown where it overflows, divides by zero or is no number."""
     try:
         result = formula(*operands)
-    except (OverflowError, ZeroDivisionError):
+    except (OverflowError, ZeroDivisionError, ValueError):
         return Unknown("out of the range of numbers")
     return result if isfinite_number(result) else Unknown("out of the range of numbers")
