@@ -18,8 +18,9 @@ MAY_IMPORT = {
     "report": {"report"},
     "engine": {"engine", "facts", "tables", "sources"},
     "sources": {"sources", "facts"},
-    "facts": {"facts", "tables"},
+    "facts": {"facts", "tables", "physics"},
     "tables": {"tables", "facts"},
+    "physics": {"physics"},
 }
 """Packages that each package may import; plain modules of hetpd_cli are open to all."""
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from hetpd_cli.facts.quantities import calculated
 from hetpd_cli.facts.registry import Found, derived
-from hetpd_cli.facts.values import NONE, Unknown, Value
+from hetpd_cli.facts.truth import all_true, equal, negate
+from hetpd_cli.facts.values import NONE, Truth, Unknown, Value
+from hetpd_cli.physics.flow import line_bytes_per_s, transfer_s
+from hetpd_cli.physics.kv import head_copies, request_bytes
+from hetpd_cli.physics.operations import BYTES_PER_GB
 from hetpd_cli.tables import cell
 
 _UCX_IB = ("rc_verbs", "ud_verbs", "rc_mlx5", "ud_mlx5", "dc_mlx5", "gga_mlx5", "srd", "rc_gda")
@@ -102,3 +109,146 @@ def ucx_rdma(connector__env__UCX_TLS: Value, env__UCX_TLS: Value, connector__bac
     words = [word.strip().removeprefix("\\") for word in text.strip().removeprefix("^").split(",")]
     named = {transport for word in words for transport in _UCX_WORDS.get(word, ())}
     return bool(set(_UCX_IB) - named) if text.strip().startswith("^") else bool(named)
+
+
+@derived("handoff", "crosses_sites", result="boolean")
+def crosses_sites(prefill__location__sites: tuple[str, ...], decode__location__sites: tuple[str, ...]) -> Truth:
+    """Whether prefill and decode stand in different datacentres: yes without a common site, no if both have one."""
+    if not set(prefill__location__sites) & set(decode__location__sites):
+        return True
+    if set(prefill__location__sites) == set(decode__location__sites) and len(set(prefill__location__sites)) == 1:
+        return False
+    return Unknown("which workers of the two pools meet at which of their sites is not known")
+
+
+@derived("handoff", "keeps_short_prompts", result="boolean")
+def keeps_short_prompts(length_threshold_tokens: float) -> bool:
+    """Whether a length threshold keeps short prompts off this handoff; a threshold of 0 says that there is none."""
+    return length_threshold_tokens > 0
+
+
+@derived(
+    "handoff",
+    "raw_on_wire",
+    result="boolean",
+    lenient=("carries", "converts_dtype", "wire.form", "wire.dtype", "wire.codec"),
+)
+def raw_on_wire(
+    carries: Value, converts_dtype: Value, wire__form: Value, wire__dtype: Value, wire__codec: Value
+) -> Truth:
+    """Whether KV crosses as the raw buffers that prefill wrote: nothing is known to narrow it on the way."""
+    if carries in {"objects", NONE} or converts_dtype is True or wire__form == "converted":
+        return False
+    if isinstance(wire__dtype, str) or isinstance(wire__codec, str):
+        return False
+    return all_true([equal(carries, "bytes"), negate(converts_dtype)])
+
+
+@derived(
+    "handoff",
+    "kv_bytes_per_request",
+    unit="B",
+    result="number",
+    lenient=("latent_kv", "prefill.model.attention.kv_heads", "decode.parallelism.attention_tp"),
+)
+def kv_bytes_per_request(
+    workload__uncached_tokens: float,
+    prefill__kv__bytes_per_token: float,
+    raw_on_wire: bool,
+    latent_kv: Value,
+    prefill__model__attention__kv_heads: Value,
+    decode__parallelism__attention_tp: Value,
+) -> Any:
+    """KV of a mean request that has to cross: uncached prompt tokens, bytes per token, copies of each head on decode.
+
+    A lower bound: what prefill has cached crosses too where decode lacks it, and a latent counts once.
+    """
+    if not raw_on_wire:
+        return Unknown("how large the KV is on the wire is not known")
+    if latent_kv is True:
+        return calculated(request_bytes, workload__uncached_tokens, prefill__kv__bytes_per_token)
+    sizes = (decode__parallelism__attention_tp, prefill__model__attention__kv_heads)
+    if latent_kv is not False or not all(isinstance(size, int) for size in sizes):
+        return Unknown("how many copies of a KV head cross is not known")
+
+    def moved(tokens: float, per_token: float, tp: int, kv_heads: int) -> Any:
+        return request_bytes(tokens, per_token, head_copies(tp, kv_heads))
+
+    return calculated(moved, workload__uncached_tokens, prefill__kv__bytes_per_token, *sizes)
+
+
+_RATE_INPUTS = ("measured.rate_gb_per_s", "path.link", "path.rate_gbit_per_s", "path.nics_per_worker")
+
+
+@derived("handoff", "usable_gb_per_s", unit="GB/s", result="number", lenient=_RATE_INPUTS)
+def usable_gb_per_s(
+    measured__rate_gb_per_s: Value, path__link: Value, path__rate_gbit_per_s: Value, path__nics_per_worker: Value
+) -> Any:
+    """What the path of one worker carries at best: measured, else its NICs times the rate of one.
+
+    The rate of one NIC is the best measured one of the link table, else the line rate: a bound that many small
+    pieces, staging or congestion stay below.
+    """
+    if not isinstance(measured__rate_gb_per_s, Unknown):
+        return measured__rate_gb_per_s
+    if not isinstance(path__nics_per_worker, int):
+        return Unknown("how many NICs a worker uses is not known")
+    if isinstance(path__rate_gbit_per_s, int | float):
+        one: Any = calculated(_line_gb_per_s, path__rate_gbit_per_s)
+        note = "line rate as stated"
+    elif isinstance(path__link, str):
+        one, note = _rate_of_link(path__link)
+    else:
+        return Unknown("neither link nor rate of the path is known")
+    total = one if isinstance(one, Unknown) else calculated(lambda rate, nics: rate * nics, one, path__nics_per_worker)
+    return total if isinstance(total, Unknown) else Found(total, note)
+
+
+def _line_gb_per_s(gbit_per_s: float) -> Any:
+    return line_bytes_per_s(gbit_per_s) / BYTES_PER_GB
+
+
+def _rate_of_link(link: str) -> tuple[Any, str]:
+    """Return what one NIC of a link carries, and where that stands."""
+    found = cell("links", link, "effective_gb_per_s")
+    if found is not None:
+        return found.value, f"link table, {link}, best measured rate ({', '.join(found.source)}; {found.confidence})"
+    found = cell("links", link, "line_rate_gbit_per_s")
+    if found is None:
+        return Unknown(f"the link table has no rate for {link}"), ""
+    line = calculated(_line_gb_per_s, found.value)
+    return line, f"link table, {link}, line rate ({', '.join(found.source)}; {found.confidence})"
+
+
+@derived("handoff", "usable_pool_gb_per_s", unit="GB/s", result="number")
+def usable_pool_gb_per_s(usable_gb_per_s: float, prefill__workers: int) -> Any:
+    """What the paths of all workers of the prefill pool carry at best."""
+    return calculated(lambda rate, workers: rate * workers, usable_gb_per_s, prefill__workers)
+
+
+FIXED_TRANSFER_S = 0.0005
+"""Fixed cost of a KV transfer where none is stated: the low end of 0.5 to 2 ms (link table, base latency)."""
+
+
+@derived(
+    "handoff",
+    "transfer_s",
+    unit="s",
+    result="number",
+    lenient=("measured.transfer_s", "kv_bytes_per_request", "usable_gb_per_s", "path.base_latency_s"),
+)
+def transfer_time(
+    measured__transfer_s: Value, kv_bytes_per_request: Value, usable_gb_per_s: Value, path__base_latency_s: Value
+) -> Any:
+    """Time to move the KV of a mean request: measured, else fixed cost and bytes over what the path carries at best.
+
+    An estimate is of a transfer that has the path to itself, so a lower bound.
+    """
+    if not isinstance(measured__transfer_s, Unknown):
+        return measured__transfer_s
+    if not isinstance(kv_bytes_per_request, int | float) or not isinstance(usable_gb_per_s, int | float):
+        return Unknown("not known without the KV of a request and the rate of its path")
+    base = path__base_latency_s if isinstance(path__base_latency_s, int | float) else FIXED_TRANSFER_S
+    return calculated(
+        lambda size, rate: transfer_s(size, rate * BYTES_PER_GB, base), kv_bytes_per_request, usable_gb_per_s
+    )

@@ -83,7 +83,16 @@ def load() -> None:
     """Import the modules that register derived facts."""
     global _loaded  # noqa: PLW0603
     if not _loaded:
-        from hetpd_cli.facts import identity, launch, ownership, path, placement, representation  # noqa: F401
+        from hetpd_cli.facts import (  # noqa: F401
+            capacity,
+            identity,
+            launch,
+            ownership,
+            path,
+            placement,
+            representation,
+            workload,
+        )
 
         _loaded = True
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 STAMP = "hetpd"
 """The key that marks a deployment file."""
 
+SITES = "location.sites"
+"""The field of a pool that the sites of its hosts go to."""
+
 _STAMPED = re.compile(r"""(?:^|[{,])[ \t]*["']?hetpd["']?[ \t]*:""", re.M)
 
 
@@ -85,6 +88,7 @@ class _Document:
         pools = self._pools(root, defaults, model)
         hosts = self._hosts(root)
         self._references(pools, hosts)
+        _place_pools(pools, hosts)
         handoffs = self._handoffs(root, pools)
         if root.get("pools") is not None and not pools:
             self._refuse_empty(root)
@@ -308,6 +312,22 @@ def _fill_in(settings: Section) -> None:
         if path.rpartition(".")[0] in settings.declared:
             stated = Stated(value, None, None, DEFAULT, "of the deployment file")
             settings.stated.setdefault(path, stated)
+
+
+def _place_pools(pools: tuple[Pool, ...], hosts: tuple[Host, ...]) -> None:
+    """State the sites of each pool whose hosts all state theirs, at the place of the first host's."""
+    sites = {host.name: host.settings.stated["site"] for host in hosts if host.settings.text("site") is not None}
+    for pool in pools:
+        named = pool.settings.value("hosts")
+        if SITES in pool.settings.stated or not isinstance(named, tuple) or not named:
+            continue
+        found = [sites.get(str(name)) for name in named]
+        known = [site for site in found if site is not None]
+        if len(known) == len(found):
+            names = tuple(dict.fromkeys(str(site.value) for site in known))
+            note = f"site of {', '.join(map(str, named))}"
+            pool.settings.declared.add(SITES.partition(".")[0])
+            pool.settings.stated[SITES] = Stated(names, known[0].place, None, known[0].origin, note)
 
 
 def _default_handoffs(pools: tuple[Pool, ...]) -> Iterable[Handoff]:

@@ -48,6 +48,7 @@ def boundary(
     handoff: Leaves | None = None,
     router: Leaves | None = None,
     *,
+    workload: Leaves | None = None,
     scope: str = OPEN,
     shares_model: bool = False,
 ) -> Scope:
@@ -58,7 +59,7 @@ def boundary(
         make.pool("d", "decode", decode or {}, scope, shares_model),
     )
     join = Handoff("p", "d", make.section("handoff", handoff or {}), explicit=True)
-    around = {"router": router or {}}
+    around = {"router": router or {}, "workload": workload or {}}
     rest = [make.section(kind, around.get(kind, {})) for kind in ("workload", "router", "store")]
     (found,) = Scopes(Deployment("hand.yaml", None, pools, (join,), (), *rest)).of("boundary")
     return found

@@ -431,3 +431,171 @@ def test_a_derived_fact_rests_on_defaults_too() -> None:
         "engine.version",
         "connector.name",
     }
+
+
+# -- sizes, rates and times ------------------------------------------------------------------------------------
+
+QWEN: Leaves = {"model.id": "Qwen/Qwen3-32B", "kv.dtype": "bf16"}
+DEEPSEEK: Leaves = {"model.id": "deepseek-ai/DeepSeek-V3", "kv.dtype": "bf16"}
+
+
+@pytest.mark.parametrize(
+    ("leaves", "expected"),
+    [
+        (QWEN, 262_144),
+        (QWEN | {"kv.dtype": "fp8_e4m3"}, 131_072),
+        (QWEN | {"kv.dtype": "int4", "kv.scales": "static"}, 65_536),
+        (QWEN | {"kv.dtype": "int4"}, U),  # the scales of a 4-bit KV take room, where they are is not said
+        (QWEN | {"kv.scales": "inline"}, U),
+        (QWEN | {"kv.dtype": "fp8_ds_mla"}, U),
+        (QWEN | {"kv.dtype": "nvfp4"}, U),
+        (QWEN | {"kv.dtype": ANY}, U),
+        ({"model.id": "Qwen/Qwen3-235B-A22B", "kv.dtype": "bf16"}, 192_512),
+        (DEEPSEEK, 70_272),
+        ({"model.id": "deepseek-ai/DeepSeek-V3.2", "kv.dtype": "bf16"}, U),  # index keys of sparse attention
+        ({"model.id": "openai/gpt-oss-120b", "kv.dtype": "bf16"}, U),  # windows
+        ({"model.id": "Qwen/Qwen3.5-27B", "kv.dtype": "bf16"}, U),  # recurrent layers
+        ({"model.id": "nvidia/Llama-3_3-Nemotron-Super-49B-v1", "kv.dtype": "bf16"}, U),  # layers without attention
+        ({"model.id": "in-house/thing", "kv.dtype": "bf16"}, U),
+        (QWEN | {"model.layers": 10**400}, U),
+    ],
+)
+def test_kv_bytes_per_token(leaves, expected) -> None:
+    assert of_pool(leaves, "kv.bytes_per_token") == expected
+
+
+def test_room_and_output_of_a_pool() -> None:
+    room = {"memory.kv_capacity_gib": 40, "devices_per_worker": 2}
+    assert of_pool(QWEN | room, "memory.kv_worker_tokens") == 2 * 163_840
+    assert (
+        of_pool(QWEN | room | {"memory.kv_capacity_gib": 1e308, "devices_per_worker": 10}, "memory.kv_worker_tokens")
+        == U
+    )
+    assert of_pool(QWEN | {"memory.kv_capacity_gib": 40}, "memory.kv_worker_tokens") == U
+    assert of_pool(QWEN | {"measured.prefill_uncached_tokens_per_s": 10_000}, "kv.output_gb_per_s") == 2.62144
+
+
+OLD: Leaves = {"engine.name": "vllm", "engine.version": "0.20.0", "connector.name": "nixl"}
+ABORT = "VLLM_NIXL_ABORT_REQUEST_TIMEOUT"
+UNSET: Leaves = {f"env.{ABORT}": NONE, f"connector.env.{ABORT}": NONE}
+
+
+@pytest.mark.parametrize(
+    ("leaves", "expected"),
+    [
+        (VLLM | {"connector.lease_s": 20}, 20),
+        (VLLM | {"connector.lease_s": 20, "connector.abort_timeout_s": 480, f"env.{ABORT}": "480"}, 20),
+        (VLLM, U),
+        (OLD, U),
+        (OLD | UNSET, 480),
+        (OLD | {"connector.abort_timeout_s": 60}, 60),
+        (OLD | {"connector.lease_s": 20}, U),
+        (OLD | UNSET | {f"env.{ABORT}": "90"}, 90),
+        (OLD | UNSET | {f"env.{ABORT}": "soon"}, U),
+        (OLD | UNSET | {f"env.{ABORT}": "9" * 400}, U),
+        (OLD | UNSET | {"engine.name": "sglang"}, U),
+        (OLD | UNSET | {"engine.version": "main"}, U),
+    ],
+)
+def test_how_long_a_source_is_kept(leaves, expected) -> None:
+    assert of_pool(leaves, "connector.hold_s") == expected
+
+
+def path(handoff: Leaves, name: str, workload: Leaves | None = None, prefill: Leaves = QWEN, tp: int = 8) -> object:
+    sides = {**VLLM, **prefill, "parallelism.tp": tp, "workers": 2}
+    return value(boundary(sides, sides, handoff, workload=workload), f"handoff.{name}")
+
+
+SHAPE: Leaves = {"input_tokens": 8192, "prefix_hit_rate": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("handoff", "prefill", "tp", "expected"),
+    [
+        ({}, QWEN, 8, 4096 * 262_144),
+        ({}, QWEN, 16, 2 * 4096 * 262_144),
+        ({}, DEEPSEEK, 16, 4096 * 70_272),
+        ({"wire.codec": "zstd"}, QWEN, 8, U),
+        ({"wire.dtype": "fp8_e4m3"}, QWEN, 8, U),
+        ({"conversion.of": ("dtype",)}, QWEN, 8, U),
+        ({"carries": "objects"}, QWEN, 8, U),
+    ],
+)
+def test_kv_of_a_request_on_the_wire(handoff, prefill, tp, expected) -> None:
+    assert path(handoff, "kv_bytes_per_request", SHAPE, prefill, tp) == expected
+    assert path(handoff, "kv_bytes_per_request", {"input_tokens": 8192}, prefill, tp) == U
+
+
+@pytest.mark.parametrize(
+    ("handoff", "expected"),
+    [
+        ({"measured.rate_gb_per_s": 7, "path.link": "ib-ndr", "path.nics_per_worker": 8}, 7),
+        ({"path.link": "ib-ndr", "path.nics_per_worker": 2}, 94.6),
+        ({"path.link": "ib-xdr", "path.nics_per_worker": 2}, 200),  # no measured rate: the line's
+        ({"path.link": "ib-ndr", "path.rate_gbit_per_s": 200, "path.nics_per_worker": 2}, 50),
+        ({"path.link": "ib-ndr"}, U),
+        ({"path.link": "rdma", "path.nics_per_worker": 2}, U),
+        ({"path.link": "carrier-pigeon", "path.nics_per_worker": 2}, U),
+    ],
+)
+def test_what_a_path_carries(handoff, expected) -> None:
+    assert path(handoff, "usable_gb_per_s") == (expected if expected == U else pytest.approx(expected))
+    assert path(handoff, "usable_pool_gb_per_s") == (expected if expected == U else pytest.approx(2 * expected))
+
+
+def test_transfer_times() -> None:
+    handoff = {"path.link": "ib-xdr", "path.nics_per_worker": 1}
+    moved = 4096 * 262_144
+    assert path(handoff, "transfer_s", SHAPE) == pytest.approx(0.0005 + moved / 100e9)
+    assert path(handoff | {"path.base_latency_s": 0.002}, "transfer_s", SHAPE) == pytest.approx(0.002 + moved / 100e9)
+    assert path(handoff | {"measured.transfer_s": 0.3}, "transfer_s", SHAPE) == 0.3
+    assert path(handoff | {"measured.rate_gb_per_s": 0}, "transfer_s", SHAPE) == U
+    assert path({}, "transfer_s", SHAPE) == U
+
+
+@pytest.mark.parametrize(
+    ("prefill", "decode", "expected"),
+    [
+        (("east",), ("west",), True),
+        (("east",), ("east",), False),
+        (("east", "west"), ("west",), U),
+        (("east", "west"), ("east", "west"), U),
+        (ANY, ("west",), U),
+    ],
+)
+def test_sites(prefill, decode, expected) -> None:
+    assert sides({"location.sites": prefill}, {"location.sites": decode}, "crosses_sites") == expected
+
+
+@pytest.mark.parametrize(("threshold", "expected"), [(0, False), (4000, True), (ANY, U)])
+def test_length_threshold(threshold, expected) -> None:
+    assert sides({}, {}, "keeps_short_prompts", {"length_threshold_tokens": threshold}) == expected
+
+
+@pytest.mark.parametrize(
+    ("leaves", "path", "expected"),
+    [
+        ({"input_tokens": 100, "output_tokens": 20}, "request_tokens", 120),
+        ({"input_tokens": 100}, "request_tokens", U),
+        ({"input_tokens": 100, "prefix_hit_rate": 0.75, "rate_per_s": 4}, "uncached_tokens_per_s", 100),
+        ({"slo.ttft_p90_s": 5, "slo.ttft_p99_s": 9}, "slo.ttft_typical_s", 5),
+        ({}, "slo.ttft_typical_s", U),
+        (
+            {"measured.prompt_tokens_per_s": 50, "measured.requests_per_s": 1, "input_tokens": 100},
+            "measured.prompt_disagreement",
+            2,
+        ),
+        (
+            {"measured.output_tokens_per_s": 300, "measured.requests_per_s": 1, "output_tokens": 100},
+            "measured.output_disagreement",
+            3,
+        ),
+        (
+            {"measured.output_tokens_per_s": 0, "measured.requests_per_s": 1, "output_tokens": 100},
+            "measured.output_disagreement",
+            U,
+        ),
+    ],
+)
+def test_facts_of_the_workload(leaves, path, expected) -> None:
+    assert value(boundary(workload=leaves), f"workload.{path}") == expected

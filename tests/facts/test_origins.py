@@ -157,7 +157,7 @@ def test_reach_of_a_side_channel(host, reach) -> None:
     assert origin_and_value(scope, "prefill.connector.side_channel.reach")[1] == reach
 
 
-ALL = [derivation for kind in ("pool", "handoff") for derivation in registry.derivations(kind).values()]
+ALL = [derivation for kind in ("pool", "handoff", "workload") for derivation in registry.derivations(kind).values()]
 
 
 @pytest.mark.parametrize("derivation", ALL, ids=[f"{entry.kind}.{entry.path}" for entry in ALL])

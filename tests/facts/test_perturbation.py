@@ -15,17 +15,16 @@ from hetpd_cli.facts.values import NONE, Unknown
 from hetpd_cli.fields import Field, field, fields
 from tests.facts.building import Leaves, boundary
 
-ALL = [derivation for kind in ("pool", "handoff") for derivation in registry.derivations(kind).values()]
+ALL = [derivation for kind in ("pool", "handoff", "workload") for derivation in registry.derivations(kind).values()]
 IDS = [f"{entry.kind}.{entry.path}" for entry in ALL]
 TRIALS = 60
-SUBJECTS = {"prefill": "pool", "decode": "pool", "handoff": "handoff", "router": "router"}
 
 WORDS: dict[str, tuple[Any, ...]] = {
     "accelerator": ("h100", "a100", "metax-c600", "mi300x", "our-own"),
     "model.id": ("Qwen/Qwen3-32B", "deepseek-ai/DeepSeek-V3", "openai/gpt-oss-120b", "in-house/thing"),
     "path.link": ("nvlink-3", "nvlink-4", "roce-400g", "carrier-pigeon"),
     "engine.name": ("vllm", "sglang", "vllm-ascend", "other"),
-    "engine.version": ("0.24.0", "0.24", "0.25.0+cu126", "0.30.0", "0.5.14", "0.99.0"),
+    "engine.version": ("0.24.0", "0.24", "0.25.0+cu126", "0.20.0", "0.30.0", "0.5.14", "0.99.0"),
     "engine.image": ("vllm/vllm-openai:v0.24.0", "vllm/vllm-openai:latest", "x@sha256:1", "lmsysorg/sglang:v0.5.14"),
     "connector.name": ("nixl", "mooncake", "lmcache", "other", "multi", NONE),
     "connector.side_channel.host": ("localhost", "0.0.0.0", "10.0.0.1", "::1"),
@@ -47,6 +46,15 @@ WORDS: dict[str, tuple[Any, ...]] = {
     "precision.method": ("awq", "AWQ", "fp8", "modelopt", "compressed-tensors"),
     "kv.rotation": ("hadamard:128", "Hadamard-128", NONE),
     "speaks": (("nixl",), ("nixlv2", "lmcache"), ("mooncake",), ("sglang",), ()),
+    "model.attention.kind": ("gqa", "mla", "dsa"),
+    "kv.scales": (NONE, "static", "inline"),
+    "env.VLLM_NIXL_ABORT_REQUEST_TIMEOUT": ("60", "x", NONE),
+    "connector.env.VLLM_NIXL_ABORT_REQUEST_TIMEOUT": ("90", NONE),
+    "location.sites": (("east",), ("west",), ("east", "west")),
+    "prefix_hit_rate": (0, 0.5, 1),
+    "wire.codec": ("zstd", NONE),
+    "wire.dtype": ("bf16",),
+    "wire.form": ("same", "converted"),
 }
 KINDS: dict[str, tuple[Any, ...]] = {
     "boolean": (True, False),
@@ -71,17 +79,20 @@ def domain(kind: str, path: str) -> tuple[Any, ...]:
 def home(derivation: registry.Derivation, name: str) -> tuple[str, str, str]:
     """Return the subject, its kind and the path of an input."""
     prefix, _, rest = name.partition(".")
-    if derivation.kind == "handoff":
-        if prefix == "router":
-            return prefix, prefix, rest
-        return (prefix, "pool", rest) if prefix in {"prefill", "decode"} else ("handoff", "handoff", name)
-    return "prefill", "pool", name
+    if derivation.kind == "handoff" and prefix in SIDES_AND_AROUND:
+        return prefix, SIDES_AND_AROUND[prefix], rest
+    return SUBJECT_OF[derivation.kind], derivation.kind, name
+
+
+SIDES_AND_AROUND = {"prefill": "pool", "decode": "pool", "workload": "workload", "router": "router"}
+SUBJECT_OF = {"pool": "prefill", "handoff": "handoff", "workload": "workload"}
+SUBJECTS = {**SIDES_AND_AROUND, "handoff": "handoff"}
 
 
 def others(derivation: registry.Derivation, random: Random) -> dict[str, Leaves]:
     """Return random leaves of all facts but the derived one and its inputs."""
     taken = {home(derivation, name)[::2] for name in derivation.inputs}
-    taken.add(("handoff" if derivation.kind == "handoff" else "prefill", derivation.path))
+    taken.add((SUBJECT_OF[derivation.kind], derivation.path))
     return {
         subject: {
             path: random.choice(domain(kind, path))
@@ -97,8 +108,10 @@ def result(derivation: registry.Derivation, inputs: dict[str, Any], rest: dict[s
     for name, value in inputs.items():
         subject, _, path = home(derivation, name)
         leaves[subject][path] = value
-    found = boundary(*(leaves[subject] for subject in SUBJECTS), scope=scope)
-    fact = found.fact(f"{'handoff' if derivation.kind == 'handoff' else 'prefill'}.{derivation.path}")
+    found = boundary(
+        *(leaves[name] for name in ("prefill", "decode", "handoff", "router")), workload=leaves["workload"], scope=scope
+    )
+    fact = found.fact(f"{SUBJECT_OF[derivation.kind]}.{derivation.path}")
     assert [entry.value for entry in fact.inputs] == list(inputs.values())
     return repr(fact.value), fact.origin, fact.note, fact.unit
 
@@ -151,6 +164,10 @@ FALLS_BACK = {
     "connector.ucx_rdma": "the connector's environment is taken to be empty where only the pool's is known",
     "crosses_hosts": "the link is asked where hosts are not known",
     "model.grouped_kv": "the model table is asked where the window is not known",
+    "slo.ttft_typical_s": "the next percentile is asked where one has no objective",
+    "usable_gb_per_s": "the link is asked where nothing was measured",
+    "transfer_s": "an estimate stands in where nothing was measured, a fixed cost where none is stated",
+    "connector.hold_s": "the connector's environment is asked where no timeout is stated",
     **dict.fromkeys(
         ("converts_dtype", "converts_layout", "converts_block_size"),
         "the connectors are asked where no conversion is declared",

@@ -327,3 +327,36 @@ def test_sections_of_the_deployment_know_whether_they_are_written() -> None:
     assert [part.place is not None for part in (deployment.router, deployment.store)] == [True, True]
     bare = deployment_of(PAIR)
     assert [part.place for part in (bare.router, bare.store, bare.workload)] == [None, None, None]
+
+
+# -- sites -----------------------------------------------------------------------------------------------------
+
+SITED = """\
+hetpd: 1
+hosts: [{name: a, site: east}, {name: b, site: east}, {name: c, site: 7}, {name: d}]
+pools:
+  - {name: p, role: prefill, hosts: %s}
+"""
+
+
+@pytest.mark.parametrize(
+    ("hosts", "sites"),
+    [("a", ("east",)), ("[a, b]", ("east",)), ("[c, a]", ("7", "east")), ("[a, d]", None), ("d", None), ("[]", None)],
+)
+def test_a_pool_stands_where_its_hosts_do(hosts, sites) -> None:
+    (pool,) = deployment_of(SITED % hosts).pools
+    found = pool.settings.stated.get("location.sites")
+    assert (found and found.value) == sites
+    assert ("location" in pool.settings.declared) == (sites is not None)
+
+
+def test_what_a_pool_says_of_its_sites_stays() -> None:
+    (pool,) = deployment_of(SITED % "a, location: {sites: west}").pools
+    assert pool.settings.value("location.sites") == ("west",)
+
+
+def test_the_site_of_a_pool_is_pointed_at_where_the_host_says_it() -> None:
+    text = SITED % "[c, a]"
+    place = stated(text, "p", "location.sites").place
+    assert place is not None
+    assert text[place.start : place.end] == "7"
