@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +26,9 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).parent
 RULE_PAGES = DOCS / "rules"
 GENERATED = "<!-- Made by docs/make_reference.py: edit the source that it names. -->\n\n"
+SESSION = re.compile(r"^(```console\n)(.*?)^```$", flags=re.S | re.M)
+"""Commands with what they print, on pages written by hand."""
+
 HELP = re.compile(r"<!-- help: ([a-z ]+) -->\n.*?<!-- end of help -->\n", flags=re.S)
 """Where a page shows what a command's --help prints."""
 
@@ -94,6 +101,37 @@ def help_block(command: str) -> str:
     return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
 
 
+def _with_sessions(page: str) -> str:
+    """Return ``page`` with each command of its console blocks run anew, in a copy of the examples.
+
+    Output that was cut with a line of three dots is cut after as many lines again.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(DOCS.parent / "examples", Path(folder, "examples"))
+        return SESSION.sub(lambda match: f"{match[1]}{_session(match[2], folder)}```", page)
+
+
+def _session(block: str, folder: str) -> str:
+    text = ""
+    for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
+        command, _, before = part.partition("\n")
+        _, *arguments = shlex.split(command)
+        environment = {**os.environ, "PYTHONPATH": str(DOCS.parent)}
+        done = subprocess.run(  # noqa: S603 (a command of ours)
+            [sys.executable, "-m", "hetpd_cli", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=folder,
+            env=environment,
+        )
+        lines = done.stdout.splitlines(keepends=True)
+        if before.endswith("...\n"):
+            lines = [*lines[: before.count("\n") - 1], "...\n"]
+        text += f"$ {command}\n{''.join(lines)}"
+    return text
+
+
 def _with_help(page: str) -> str:
     def block(match: re.Match[str]) -> str:
         return f"<!-- help: {match[1]} -->\n```text\n{help_block(match[1])}\n```\n<!-- end of help -->\n"
@@ -106,8 +144,10 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield DOCS / "fields.md", fields_page()
     yield DOCS / "rules.md", rules_page()
     yield from rule_pages()
-    cli = DOCS / "cli.md"
-    yield cli, _with_help(cli.read_text(encoding="utf-8"))
+    for page in sorted(DOCS.glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        if HELP.search(text) or SESSION.search(text):
+            yield page, _with_sessions(_with_help(text))
 
 
 def main() -> int:

@@ -180,7 +180,7 @@ def test_every_rule_is_explained_by_code_and_by_name(hetpd, path) -> None:
     ("word", "hint"),
     [
         ("kv-dtype-mismach", "kv-dtype-mismatch"),
-        ("HPD2O1", "HPD201"),
+        ("HP201", "HPD201"),
         ("\x1b[31mzzz", "hetpd rules"),
         ("", "hetpd rules"),
     ],

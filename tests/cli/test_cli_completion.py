@@ -47,8 +47,8 @@ def test_commands_are_completed() -> None:
 
 def test_options_and_names_are_completed() -> None:
     assert "--fail-on-undecided" in completed("hetpd check --fail-on")
-    assert completed("hetpd explain kv-d") == ["kv-dtype-mismatch"]
-    assert completed("hetpd rules HPD50") == [f"HPD50{number}" for number in range(1, 7)]
+    assert completed("hetpd explain kv-dtype-m") == ["kv-dtype-mismatch"]
+    assert completed("hetpd rules HPD50") == [f"HPD50{number}" for number in range(1, 10)]
     assert completed("hetpd schema dep") == ["deployment"]
     assert "test" in completed("hetpd rules ")
 
