@@ -15,6 +15,7 @@ from hetpd_cli.configuration.read import ConfigurationError
 from hetpd_cli.configuration.setup import Setup, in_folder, set_up
 from hetpd_cli.report import renderer
 from hetpd_cli.report.style import inert
+from hetpd_cli.report.words import plural
 from hetpd_cli.sources.inputs import find, read
 from hetpd_cli.sources.text import STDIN, Limits
 from hetpd_cli.suppressions.baseline import BaselineError
@@ -108,7 +109,7 @@ def _write_baseline(outcome: Outcome, request: Request, setup: Setup) -> int:
             file.write(dump(of_findings(path, found)))
     except OSError as error:
         raise BaselineError(f"cannot write the baseline {path}: {error.strerror}") from None
-    sys.stderr.write(f"hetpd: {len(found)} findings written to {inert(path)}\n")
+    sys.stderr.write(f"hetpd: {plural(len(found), 'finding')} written to {inert(path)}\n")
     return OK
 
 
@@ -121,10 +122,11 @@ def _shrink(baseline: Baseline, outcome: Outcome, plan: Plan) -> None:
     gone = baseline.counts.total() - smaller.counts.total()
     if not gone:
         return
+    what = "1 finding is" if gone == 1 else f"{gone} findings are"
     try:
         with open(baseline.path, "w", encoding="utf-8") as file:  # noqa: PTH123
             file.write(dump(smaller))
     except OSError:
-        sys.stderr.write(f"hetpd: {gone} findings of the baseline are gone; {inert(baseline.path)} cannot be written\n")
+        sys.stderr.write(f"hetpd: {inert(baseline.path)} cannot be written: {what} gone, and still listed there\n")
         return
-    sys.stderr.write(f"hetpd: {gone} findings are gone and left {inert(baseline.path)}\n")
+    sys.stderr.write(f"hetpd: {what} gone and {'has' if gone == 1 else 'have'} left {inert(baseline.path)}\n")

@@ -211,8 +211,15 @@ def finding(group: list[Violation]) -> Finding:
 
 
 def _identity(group: list[Violation]) -> tuple[str, ...]:
-    """Return the deciding facts with their values: what nobody wrote or derived otherwise next time stays the same."""
-    views = [view(leaf.name, leaf.fact) for member in group for leaf in member.leaves]
+    """Return the facts that the rule points at, with their values: what else the verdict rests on may change.
+
+    So a finding stays the same one when lines move, or when an engine is upgraded within what the evidence covers.
+    """
+    labels = group[0].rule.data.get("labels", {})
+    leaves = [leaf for member in group for leaf in member.leaves]
+    views = [view(leaf.name, leaf.fact) for leaf in leaves if leaf.name in labels] or [
+        view(leaf.name, leaf.fact) for leaf in leaves
+    ]
     return tuple(sorted({f"{one.of}: {one.name}={one.value!r}" for one in views}))
 
 

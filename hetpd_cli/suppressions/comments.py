@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from hetpd_cli.nearest import nearest
 from hetpd_cli.sources.text import Positions, SourceText
 
 if TYPE_CHECKING:
@@ -34,24 +35,27 @@ class Comment(NamedTuple):
 
 
 def comments(source: SourceText) -> Iterator[Comment]:
-    """Yield every comment of ``source`` that speaks to hetpd."""
+    """Yield every comment of ``source`` that speaks to hetpd: with rules in brackets, or with a word like `ignore`."""
     if "hetpd:" not in source.text:
         return
     positions = Positions(source)
+    following = _lines_with_content(positions)
     for match in _DIRECTIVE.finditer(source.text):
-        place = positions.place(match.start(), match.end())
-        before = positions.line_of(match.start())[: place.column - 1]
         named = match["rules"]
+        if named is None and nearest(match["word"], (WORD,)) is None:
+            continue
+        place = positions.place(match.start(), match.end())
         rules = None if named is None else tuple(word.strip() for word in named.split(",") if word.strip())
-        alone = not before.strip()
-        line = _next_line(positions, place.line) if alone else place.line
+        alone = not positions.line_of(match.start())[: place.column - 1].strip()
+        line = following[place.line] if alone else place.line
         yield Comment(place, match["word"], rules, match["reason"].strip(" \t:-"), line)
 
 
-def _next_line(positions: Positions, line: int) -> int:
-    """Return the number of the next line after ``line`` that holds more than a comment."""
-    for number in range(line, len(positions.starts)):
-        text = positions.line_of(positions.starts[number]).strip()
-        if text and not text.startswith("#"):
-            return number + 1
-    return line
+def _lines_with_content(positions: Positions) -> list[int]:
+    """Return for each number of a line the next line that holds more than a comment, or the last one."""
+    starts = positions.starts
+    following = [len(starts)] * (len(starts) + 1)
+    for number in range(len(starts) - 1, 0, -1):
+        text = positions.line_of(starts[number]).strip()
+        following[number] = number + 1 if text and not text.startswith("#") else following[number + 1]
+    return following

@@ -1,0 +1,240 @@
+"""Configuration, baseline and own rules by the command line: files found, exit codes, what is written."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hetpd_cli.cli.app import run
+from hetpd_cli.tables import use_own
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Run = Callable[..., tuple[int, str, str]]
+
+PAIR = """\
+hetpd: 1
+pools:
+  - {name: p, role: prefill, connector: nixl, kv: {dtype: bf16}}
+  - {name: d, role: decode, connector: mooncake, kv: {dtype: fp16}}
+"""
+FINE = PAIR.replace("mooncake", "nixl").replace("fp16", "bf16")
+RULE = """\
+code: ACME301
+name: side-channel-port-of-another-team
+title: A side channel uses a port of another team
+severity: error
+impact: hang
+confidence: certain
+over: pool
+require: pool.connector.side_channel.port >= 6000
+message: "{pool} listens on {pool.connector.side_channel.port}, below 6000"
+why: Ports below 6000 belong to the storage team.
+fix: "set connector.side_channel.port of {pool} to 6000 or above"
+evidence: [{kind: documentation, at: our wiki, says: who has which ports}]
+since: 0.1.0
+examples:
+  bad:
+    - title: a low port
+      deployment: |
+        hetpd: 1
+        pools: [{name: p, role: prefill, connector: {name: nixl, side_channel: {port: 5600}}}]
+      at: ["2:5600"]
+  good:
+    - title: a high port
+      deployment: |
+        hetpd: 1
+        pools: [{name: p, role: prefill, connector: {name: nixl, side_channel: {port: 6000}}}]
+  near-miss:
+    - title: no port
+      deployment: |
+        hetpd: 1
+        pools: [{name: p, role: prefill, connector: nixl}]
+"""
+
+
+@pytest.fixture
+def hetpd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "deploy").mkdir()
+    (tmp_path / "deploy" / "a.yaml").write_text(PAIR)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        code = run(arguments)
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    yield call
+    use_own([])
+
+
+def codes(shown: str) -> list[str]:
+    return sorted(finding["code"] for finding in json.loads(shown)["findings"] if finding["suppressed"] is None)
+
+
+def check(hetpd: Run, *arguments: str) -> tuple[int, list[str]]:
+    code, shown, said = hetpd("check", "deploy", "-f", "json", *arguments)
+    assert said == ""
+    return code, codes(shown)
+
+
+def test_the_configuration_above_the_inputs_holds(hetpd, tmp_path) -> None:
+    assert check(hetpd) == (1, ["HPD201", "HPD501"])
+    (tmp_path / "hetpd.toml").write_text('ignore = ["HPD5"]\n[rules.HPD201]\nseverity = "warning"\n')
+    assert check(hetpd) == (0, ["HPD201"])
+    assert check(hetpd, "--no-config") == (1, ["HPD201", "HPD501"])
+    (tmp_path / "other.toml").write_text('select = ["HPD5"]\nfail-on = "never"\n')
+    assert check(hetpd, "--config", "other.toml") == (0, ["HPD501"])
+
+
+def test_the_command_line_comes_before_the_configuration(hetpd, tmp_path) -> None:
+    (tmp_path / "hetpd.toml").write_text('select = ["HPD5"]\nfail-on = "never"\n')
+    assert check(hetpd) == (0, ["HPD501"])
+    assert check(hetpd, "--fail-on", "error") == (1, ["HPD501"])
+    assert check(hetpd, "--select", "HPD2") == (0, ["HPD201"])
+    assert check(hetpd, "--ignore", "HPD501") == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("selct = []\n", "hetpd: hetpd.toml:1: selct is no key of the configuration, did you mean select?\n"),
+        ("ignore = ['HPD777']\n", "hetpd: HPD777 names no rule"),
+        ("[rules.HPD777]\n", "hetpd: hetpd.toml:1: HPD777 names no rule"),
+        ("[[assume]]\nfact='x'\nvalue=1\nreason='r'\n", "hetpd: hetpd.toml:1: x is no fact of a pool"),
+        ("baseline = 'none.json'\n", "hetpd: cannot read the baseline none.json"),
+        ("rule-folders = ['none']\n", "hetpd: none: no such folder of rules\n"),
+        ("table-folders = ['none']\n", "hetpd: cannot read the tables in none"),
+        ("x = [", "hetpd: hetpd.toml: not TOML"),
+    ],
+)
+def test_a_faulty_configuration_is_wrong_usage(hetpd, tmp_path, text, message) -> None:
+    (tmp_path / "hetpd.toml").write_text(text)
+    code, shown, said = hetpd("check", "deploy")
+    assert (code, shown) == (2, "")
+    assert said.startswith(message)
+
+
+def test_every_fault_has_its_line(hetpd, tmp_path) -> None:
+    (tmp_path / "hetpd.toml").write_text("selct = []\nignor = []\n")
+    assert len(hetpd("check", "deploy")[2].splitlines()) == 2
+
+
+def test_config_and_no_config_exclude_each_other(hetpd) -> None:
+    assert hetpd("check", "deploy", "--config", "x", "--no-config")[0] == 2
+    assert hetpd("check", "deploy", "--config", "missing.toml")[0] == 2
+
+
+# -- baseline --------------------------------------------------------------------------------------------------
+
+
+def test_a_baseline_is_written_used_and_shrinks_by_itself(hetpd, tmp_path) -> None:
+    assert hetpd("check", "deploy", "--write-baseline")[0] == 2
+    code, shown, said = hetpd("check", "deploy", "--baseline", "base.json", "--write-baseline")
+    assert (code, shown, said) == (0, "", "hetpd: 2 findings written to base.json\n")
+    written = json.loads((tmp_path / "base.json").read_text())
+    assert [(entry["path"], entry["code"], entry["count"]) for entry in written["findings"]] == [
+        ("deploy/a.yaml", "HPD201", 1),
+        ("deploy/a.yaml", "HPD501", 1),
+    ]
+    assert check(hetpd, "--baseline", "base.json") == (0, [])
+    before = (tmp_path / "base.json").read_bytes()
+    (tmp_path / "deploy" / "a.yaml").write_text("# moved\n\n" + PAIR)
+    assert check(hetpd, "--baseline", "base.json") == (0, [])
+    assert (tmp_path / "base.json").read_bytes() == before
+    (tmp_path / "deploy" / "a.yaml").write_text(PAIR.replace("mooncake", "nixl"))
+    code, _, said = hetpd("check", "deploy", "--baseline", "base.json")
+    assert (code, said) == (0, "hetpd: 1 finding is gone and has left base.json\n")
+    (tmp_path / "deploy" / "a.yaml").write_text(PAIR)
+    assert check(hetpd, "--baseline", "base.json") == (1, ["HPD501"])
+
+
+def test_what_is_not_looked_at_stays_in_the_baseline(hetpd, tmp_path) -> None:
+    (tmp_path / "deploy" / "b.yaml").write_text(PAIR)
+    hetpd("check", "deploy", "--baseline", "base.json", "--write-baseline")
+    before = (tmp_path / "base.json").read_bytes()
+    (tmp_path / "deploy" / "a.yaml").write_text(FINE)
+    assert hetpd("check", "deploy/b.yaml", "--baseline", "base.json")[0] == 0
+    assert hetpd("check", "deploy", "--select", "HPD3", "--baseline", "base.json")[0] == 0
+    assert (tmp_path / "base.json").read_bytes() == before
+    (tmp_path / "deploy" / "a.yaml").write_text("\xff", encoding="latin-1")
+    assert hetpd("check", "deploy", "--baseline", "base.json")[0] == 3
+    assert (tmp_path / "base.json").read_bytes() == before
+
+
+def test_the_folder_of_the_call_does_not_matter(hetpd, tmp_path, monkeypatch) -> None:
+    hetpd("check", "deploy", "--baseline", "base.json", "--write-baseline")
+    monkeypatch.chdir(tmp_path / "deploy")
+    assert hetpd("check", "a.yaml", "--baseline", "../base.json")[0] == 0
+    assert hetpd("check", str(tmp_path / "deploy" / "a.yaml"), "--baseline", str(tmp_path / "base.json"))[0] == 0
+
+
+def test_a_baseline_in_the_configuration(hetpd, tmp_path, monkeypatch) -> None:
+    (tmp_path / "hetpd.toml").write_text('baseline = "ops/base.json"\n')
+    (tmp_path / "ops").mkdir()
+    assert hetpd("check", "deploy", "--write-baseline")[0] == 0
+    monkeypatch.chdir(tmp_path / "deploy")
+    assert hetpd("check", ".")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"schema": 2, "findings": []}', '{"schema": 1, "findings": [{"path": 1}]}', "["]
+)
+def test_what_is_no_baseline_is_wrong_usage(hetpd, tmp_path, text) -> None:
+    (tmp_path / "base.json").write_text(text)
+    code, shown, said = hetpd("check", "deploy", "--baseline", "base.json")
+    assert (code, shown, said.count("\n")) == (2, "", 1)
+    assert "base.json" in said
+
+
+# -- own rules and tables --------------------------------------------------------------------------------------
+
+
+def test_own_rules_are_asked_like_the_built_in_ones(hetpd, tmp_path) -> None:
+    (tmp_path / "our-rules").mkdir()
+    (tmp_path / "our-rules" / "ports.yaml").write_text(RULE)
+    (tmp_path / "hetpd.toml").write_text('rule-folders = ["our-rules"]\n')
+    (tmp_path / "deploy" / "a.yaml").write_text(
+        FINE.replace("connector: nixl", "connector: {name: nixl, side_channel: {port: 5600}}", 1)
+    )
+    assert check(hetpd) == (1, ["ACME301"])
+    assert check(hetpd, "--select", "HPD") == (0, [])
+    assert check(hetpd, "--ignore", "ACME") == (0, [])
+    assert hetpd("rules", "test", "our-rules")[0] == 0
+    assert "ACME301" in hetpd("rules", "ACME301")[1]
+    assert "storage team" in hetpd("explain", "side-channel-port-of-another-team")[1]
+    assert hetpd("explain", "ACME301", "--no-config")[0] == 2
+    (tmp_path / "hetpd.toml").write_text('rule-folders = ["our-rules"]\n[rules.ACME301]\nseverity = "info"\n')
+    assert check(hetpd) == (0, ["ACME301"])
+
+
+def test_a_faulty_rule_is_wrong_usage(hetpd, tmp_path) -> None:
+    (tmp_path / "our-rules").mkdir()
+    (tmp_path / "our-rules" / "ports.yaml").write_text(RULE.replace("side_channel.port >=", "side_channel.prt >="))
+    (tmp_path / "hetpd.toml").write_text('rule-folders = ["our-rules"]\n')
+    code, _, said = hetpd("check", "deploy")
+    assert code == 2
+    assert said.startswith("hetpd: our-rules/ports.yaml:8: require: pool.connector.side_channel.prt is no fact")
+
+
+def test_own_tables_are_used(hetpd, tmp_path) -> None:
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours" / "accelerators.yaml").write_text("rows: [{id: our-npu, vendor: Ours, formats: [bf16]}]\n")
+    (tmp_path / "hetpd.toml").write_text('table-folders = ["ours"]\n')
+    (tmp_path / "deploy" / "a.yaml").write_text(
+        "hetpd: 1\npools: [{name: p, role: prefill, accelerator: our-npu, precision: {activations: fp8}}]\n"
+    )
+    assert check(hetpd) == (1, ["HPD101"])
+
+
+def test_assumptions_reach_facts_and_contract(hetpd, tmp_path) -> None:
+    (tmp_path / "hetpd.toml").write_text(
+        '[[assume]]\nfact = "engine.version"\nvalue = "0.24.0"\nreason = "as in production"\n'
+    )
+    assert "as in production (hetpd.toml:1)" in hetpd("facts", "deploy/a.yaml", "--fact", "engine.version")[1]
+    assert "0.24.0" in hetpd("contract", "deploy/a.yaml")[1]
+    assert "0.24.0" not in hetpd("contract", "deploy/a.yaml", "--no-config")[1]
