@@ -45,7 +45,7 @@ def test_imports_go_down(module) -> None:
 @pytest.mark.parametrize("module", MODULES, ids=[str(path.relative_to(PACKAGE)) for path in MODULES])
 def test_only_the_command_line_writes(module) -> None:
     text = module.read_text(encoding="utf-8")
-    if module.relative_to(PACKAGE).parts[0] not in {"cli", "__main__.py"}:
+    if module.relative_to(PACKAGE).parts[0] not in {"cli", "__main__.py", "releases.py"}:
         assert "sys.stdout" not in text
         assert "sys.stderr" not in text
         assert re.search(r"\bprint\(", text) is None

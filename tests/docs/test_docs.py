@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from hetpd_cli.cli.app import run
+from hetpd_cli.cli.selection import selected
+from hetpd_cli.configuration.assume import apply as assume
+from hetpd_cli.configuration.read import parse
+from hetpd_cli.configuration.rules import configured, rule_called
+from hetpd_cli.engine.catalogue import catalogue
 from hetpd_cli.rule_examples import try_folder
+from hetpd_cli.sources.text import SourceText
+from hetpd_cli.tables import use_own
 from tests.support import ROOT, check_text
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -30,6 +37,40 @@ def blocks(language: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("page", "block"), [case for case in blocks("yaml") if "hetpd: 1" in case[1]])
 def test_a_deployment_in_the_documentation_is_well_formed(page, block) -> None:
     assert [finding.message for finding in check_text(block).findings if finding.code < "HPD1"] == []
+
+
+@pytest.mark.parametrize(("page", "block"), blocks("toml"))
+def test_a_configuration_in_the_documentation_can_be_used(page, block, tmp_path) -> None:
+    configuration = parse(SourceText("hetpd.toml", block))._replace(path="hetpd.toml")
+    rules = configured(catalogue(), configuration)
+    selected(rules, configuration.select, configuration.ignore)
+    assume([], configuration, whole=True)
+    for entry in configuration.suppress:
+        assert rule_called(entry.rule, rules) is not None
+
+
+@pytest.mark.parametrize(("page", "block"), [case for case in blocks("yaml") if case[1].startswith("rows:")])
+def test_a_table_in_the_documentation_is_taken(page, block, tmp_path) -> None:
+    name = "engines" if "engine:" in block else "accelerators"
+    (tmp_path / f"{name}.yaml").write_text(block)
+    use_own([str(tmp_path)])
+    use_own([])
+
+
+def test_every_kind_of_block_is_there() -> None:
+    assert all(len(blocks(language)) > 2 for language in ("yaml", "toml", "console"))
+
+
+def slugs(page: Path) -> set[str]:
+    """Return the anchors of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.M)
+    return {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_anchors_exist(page) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?://)([^)#]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
+        assert anchor in slugs((page.parent / target).resolve() if target else page), (target, anchor)
 
 
 @pytest.mark.parametrize("page", [*PAGES, *RULE_PAGES], ids=lambda page: page.name)

@@ -1,0 +1,112 @@
+"""A new release of an engine: ``python -m hetpd_cli.releases vllm 0.34.0`` lists what has to be read again.
+
+Rules and tables hold for the releases that somebody has read. This lists every piece of evidence and every row whose
+range ends at the newest release known so far, with where to look. ``--widen FILE...`` lets the ranges in these files
+(all files without a name) take in the new release; do that for what you have read, and for nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from hetpd_cli.engine.catalogue import load_rule, rule_files
+from hetpd_cli.resources import rules_dir, table_path
+from hetpd_cli.versions import is_version, version_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+TABLES = ("capabilities", "engines", "lifecycles")
+_UPPER = re.compile(r"<([0-9]+(?:\.[0-9]+)*)$")
+
+
+class Range(NamedTuple):
+    """A range of releases in a file: who it is of, and where what it rests on is to be read."""
+
+    path: Path
+    engine: str
+    spec: str
+    at: str
+
+
+def ranges(folder: Path | None = None) -> Iterator[Range]:
+    """Yield every range of releases of the rules in ``folder`` (the built-in ones) and of the tables."""
+    for path in rule_files(folder or rules_dir()):
+        for row in load_rule(path)["evidence"]:
+            engine, _, spec = str(row.get("of", "")).partition(" ")
+            if engine:
+                yield Range(path, engine, spec, row["at"])
+    for name in TABLES:
+        path = table_path(name)
+        for row in load_rule(path)["rows"]:
+            sources = {source for cell in row.values() if isinstance(cell, dict) for source in cell.get("source", ())}
+            at = f"{row.get('connector') or 'any connector'}: {', '.join(sorted(sources))}"
+            yield Range(path, row["engine"], row["versions"], at)
+
+
+def ending(every: Iterable[Range], engine: str, version: str) -> list[Range]:
+    """Return the ranges of ``engine`` that reach to its newest known release but not to ``version``."""
+    ours = [(one, _upper(one.spec)) for one in every if one.engine == engine]
+    newest = max((upper for _, upper in ours if upper is not None), default=None, key=_numbers)
+    return [one for one, upper in ours if upper is not None and upper == newest and not version_in(version, one.spec)]
+
+
+def widened(spec: str, version: str) -> str:
+    """Return ``spec`` with an upper bound just above ``version``: `>=0.24,<0.34` takes in 0.34.1 as `>=0.24,<0.35`."""
+    upper = _upper(spec) or ""
+    parts = _numbers(version)[: upper.count(".") + 1]
+    bound = ".".join(map(str, (*parts[:-1], parts[-1] + 1)))
+    return f"{spec.removesuffix(upper)}{bound}"
+
+
+def widen(found: Iterable[Range], version: str) -> list[Path]:
+    """Write the wider ranges into the files and return these."""
+    files: dict[Path, str] = {}
+    for one in found:
+        text = files.get(one.path) or one.path.read_text(encoding="utf-8")
+        old, new = re.escape(one.spec), widened(one.spec, version)
+        if one.path.parent.name == "data":
+            row = rf"(- engine: \"?{re.escape(one.engine)}\"?\n(?:(?!  - ).*\n)*?    versions: \"?){old}(?=\"?\n)"
+        else:
+            row = rf"(of: \"?{re.escape(one.engine)} ){old}(?=\"?[,}}\n])"
+        files[one.path] = re.sub(row, rf"\g<1>{new}", text)
+    for path, text in files.items():
+        path.write_text(text, encoding="utf-8")
+    return list(files)
+
+
+def _upper(spec: str) -> str | None:
+    match = _UPPER.search(spec)
+    return match[1] if match else None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """List, and widen where that is asked. Returns 2 for wrong usage."""
+    words = [word for word in arguments if not word.startswith("--")]
+    if len(words) < 2 or not is_version(words[1]):
+        sys.stderr.write("usage: python -m hetpd_cli.releases ENGINE VERSION [--widen [FILE...]]\n")
+        return 2
+    engine, version, *files = words
+    found = ending(ranges(), engine, version)
+    if "--widen" in arguments:
+        chosen = [
+            one for one in found if not files or str(one.path.resolve()) in {str(Path(f).resolve()) for f in files}
+        ]
+        for path in widen(chosen, version):
+            sys.stdout.write(f"widened {path}\n")
+        return 0
+    for one in found:
+        sys.stdout.write(f"{one.path}: {one.engine} {one.spec}: {one.at}\n")
+    sys.stdout.write(f"{len(found)} ranges end before {engine} {version}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
