@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hetpd_cli.deployment import AGGREGATED
 from hetpd_cli.engine.catalogue import INPUT, Rule
 from hetpd_cli.engine.findings import finding, input_finding, merge, violation
+from hetpd_cli.engine.ids import misspelt_ids
 from hetpd_cli.engine.scopes import Scopes
 from hetpd_cli.engine.verdicts import HOLDS, NOT_APPLICABLE, UNDECIDED, VIOLATED, judge, needs
 from hetpd_cli.facts.values import Unknown
@@ -119,6 +120,7 @@ def check(readings: Sequence[Reading], rules: Sequence[Rule], problems: Sequence
         findings += _of_problems(reading.problems, rules)
         labels: list[str] = []
         for deployment in reading.deployments:
+            findings += _of_problems(misspelt_ids(deployment), rules)
             judged = judge_deployment(deployment, rules)
             findings += [finding(group) for group in merge(judged.violations)]
             undecided += [entry for _, entry in judged.undecided]

@@ -6,7 +6,7 @@ import re
 
 from hetpd_cli.facts.registry import Derivation, Found, add, derived
 from hetpd_cli.facts.values import Unknown, Value
-from hetpd_cli.tables import cell
+from hetpd_cli.tables import cell, row
 from hetpd_cli.versions import is_version
 
 _IMAGE_VERSION = re.compile(r":v?(\d+\.\d+(?:\.\d+)?(?:\.?(?:post|rc|dev)\d+)*)(?:[-_+][\w.\-]*)?\Z")
@@ -27,6 +27,23 @@ def _accelerator_column(path: str, column: str, description: str, result: str) -
 _accelerator_column("accelerator.vendor", "vendor", "Vendor of the pool's device.", "text")
 _accelerator_column("accelerator.formats", "formats", "Element types that the device's matrix units multiply.", "list")
 _accelerator_column("accelerator.memory_gb", "memory_gb", "Nameplate memory of one device.", "number")
+
+
+@derived("pool", "accelerator.multiplies_8_bit", result="boolean")
+def multiplies_8_bit(accelerator__formats: tuple[str, ...]) -> bool:
+    """Whether the device's matrix units multiply an 8-bit format (FP8 or INT8)."""
+    return any(_FAMILY.get(name, name) in {"fp8", "int8"} for name in accelerator__formats)
+
+
+@derived("handoff", "two_device_kinds", result="boolean")
+def two_device_kinds(prefill__accelerator: str, decode__accelerator: str) -> bool | Found | Unknown:
+    """Whether the two pools run on two kinds of device, whatever names they are given."""
+    if prefill__accelerator.lower() == decode__accelerator.lower():
+        return False
+    rows = [row("accelerators", name) for name in (prefill__accelerator, decode__accelerator)]
+    if rows[0] is None or rows[1] is None:
+        return Unknown("a device is not known, and may be the other one under another name")
+    return Found(rows[0]["id"] != rows[1]["id"], "ids of the accelerator table")
 
 
 _FAMILIES = {
