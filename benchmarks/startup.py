@@ -35,7 +35,9 @@ def synthetic_checkout(target: Path, rules: int) -> int:
     for name in ("hetpd_cli", "rules", "schemas", "examples"):
         shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("compiled", "__pycache__"))
     violated = _codes_of_examples()
-    originals = [path for path in sorted(target.glob("rules/*/*.yaml")) if path.parent.name not in {"input", "configuration"}]
+    originals = [
+        path for path in sorted(target.glob("rules/*/*.yaml")) if path.parent.name not in {"input", "configuration"}
+    ]
     taken = {path.name[:6] for path in target.glob("rules/*/*.yaml")}
     for number in count(1):
         if len(taken) >= rules:
