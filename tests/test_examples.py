@@ -56,9 +56,7 @@ def test_a_finding_over_two_pools_has_a_place_on_each_side(path) -> None:
     reading = read(str(path), Limits())
     (deployment,) = reading.deployments
     pools = {pool.name: _places(pool.settings, pool.place) for pool in deployment.pools}
-    handoffs = {
-        f"{handoff.prefill} -> {handoff.decode}": _places(handoff.settings) for handoff in deployment.handoffs
-    }
+    handoffs = {f"{handoff.prefill} -> {handoff.decode}": _places(handoff.settings) for handoff in deployment.handoffs}
     over = {rule.code: rule.data["over"] for rule in catalogue()}
     for finding in check([reading], catalogue()).findings:
         if over[finding.code] in {"boundary", "pair"}:
