@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from hetpd_cli.cli.app import run
+from hetpd_cli.cli.init import about
 from hetpd_cli.engine.catalogue import catalogue
 from hetpd_cli.engine.check import check
 from hetpd_cli.report import Options, concise
 from hetpd_cli.sources.inputs import read
 from hetpd_cli.sources.text import Limits
 
+if TYPE_CHECKING:
+    from hetpd_cli.deployment import Section
+    from hetpd_cli.places import Place
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 FILES = sorted(EXAMPLES.glob("*.yaml"))
+README = EXAMPLES / "README.md"
 
 
 def findings_of(path: Path) -> str:
@@ -36,11 +45,59 @@ def test_nothing_is_expected_of_a_missing_example() -> None:
     assert {path.stem for path in FILES} == {path.stem for path in (EXAMPLES / "expected").iterdir()}
 
 
+def _places(section: Section, own: Place | None = None) -> set[Place]:
+    """Return where a pool or handoff stands, and its values: those that `defaults` or the deployment give it too."""
+    return {stated.place for stated in section.stated.values() if stated.place} | ({own} if own else set())
+
+
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
-def test_a_finding_across_a_boundary_has_a_place_on_each_side(path) -> None:
-    for finding in check([read(str(path), Limits())], catalogue()).findings:
-        if finding.boundaries and finding.decision == "representation":
-            assert len({spot.place for spot in finding.places}) >= 2, finding.code
+def test_a_finding_over_two_pools_has_a_place_on_each_side(path) -> None:
+    """Each side of each boundary that it lists, or the handoff between them, which belongs to both."""
+    reading = read(str(path), Limits())
+    (deployment,) = reading.deployments
+    pools = {pool.name: _places(pool.settings, pool.place) for pool in deployment.pools}
+    handoffs = {f"{handoff.prefill} -> {handoff.decode}": _places(handoff.settings) for handoff in deployment.handoffs}
+    over = {rule.code: rule.data["over"] for rule in catalogue()}
+    for finding in check([reading], catalogue()).findings:
+        if over[finding.code] in {"boundary", "pair"}:
+            spots = {spot.place for spot in finding.places}
+            assert finding.boundaries, finding.code
+            for boundary in finding.boundaries:
+                shared = spots & handoffs.get(boundary, set())
+                for side in boundary.split(" -> "):
+                    assert shared or spots & pools[side], (finding.code, side)
+
+
+def test_the_folder_as_a_whole_gives_the_sum_of_what_its_files_give(monkeypatch, capsys) -> None:
+    monkeypatch.chdir(EXAMPLES)
+    code = run(["check", "--quiet", "--format", "concise", "."])
+    expected = "".join(expected_beside(path).read_text(encoding="utf-8") for path in FILES)
+    shown = [line.replace("./", "") for line in capsys.readouterr().out.splitlines()]
+    assert sorted(shown) == sorted(expected.splitlines())
+    assert code == 1
+
+
+@pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
+def test_the_table_of_the_examples_names_each_with_its_codes_and_exit_code(path, capsys) -> None:
+    rows = re.findall(r"^\| \[(.+?)\]\((.+?)\) \| .+? \| (.+?) \| (\d) \|$", README.read_text("utf-8"), flags=re.M)
+    assert [file for _, file, _, _ in rows] == [path.name for path in FILES]
+    ((name, _, finds, exit_code),) = (row for row in rows if row[1] == path.name)
+    assert name == path.stem
+    expected = re.findall(r" (HPD\d{3}) ", expected_beside(path).read_text(encoding="utf-8"))
+    assert re.findall(r"HPD\d{3}", finds) == expected
+    assert finds.startswith("nothing") is not bool(expected)
+    assert run(["check", "--quiet", str(path)]) == int(exit_code)
+
+
+@pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
+def test_an_example_begins_with_a_sentence_that_reads_well_in_a_list(path) -> None:
+    first = about(path.read_text(encoding="utf-8"))
+    assert 20 <= len(first) <= 110
+
+
+def test_every_family_of_rules_finds_something_in_the_examples() -> None:
+    found = {finding.code[3] for path in FILES for finding in report_of(path.name).findings}
+    assert found == {"1", "2", "3", "4", "5"}
 
 
 def report_of(name: str):

@@ -29,12 +29,12 @@ def examples() -> Mapping[str, Path]:
 
 def run_list() -> int:
     """List the examples, each with the first sentence of its comment, and return the exit code."""
-    rows = [[name, _about(path.read_text(encoding="utf-8"))] for name, path in examples().items()]
+    rows = [[name, about(path.read_text(encoding="utf-8"))] for name, path in examples().items()]
     write(finish(aligned(rows, ("plain",), options("never", quiet=False, verbose=False), Style(False))))
     return OK
 
 
-def _about(text: str) -> str:
+def about(text: str) -> str:
     """Return the first sentence of the comment at the top of a file."""
     comment = []
     for line in text.splitlines():
