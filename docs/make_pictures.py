@@ -9,6 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+sys.path.insert(0, str(Path(__file__).parent.parent))  # this checkout, whatever is installed
+
 from hetpd_cli.engine.catalogue import catalogue
 from hetpd_cli.engine.check import check
 from hetpd_cli.report import Options, full

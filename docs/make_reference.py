@@ -12,6 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+sys.path.insert(0, str(Path(__file__).parent.parent))  # this checkout, whatever is installed
+
 from hetpd_cli.engine.catalogue import load_rule, rule_files
 from hetpd_cli.families import FAMILIES, family_digit
 from hetpd_cli.fields import SECTIONS, fields

@@ -10,7 +10,7 @@ import pytest
 
 from hetpd_cli import resources
 from hetpd_cli.compile import compile_all
-from hetpd_cli.engine.catalogue import COMPILER, catalogue, compile_builtin, compile_catalogue, rule_files
+from hetpd_cli.engine.catalogue import COMPILER, PACKED, Rule, compile_builtin, compile_catalogue, packed, rule_files
 from hetpd_cli.tables import TABLES, table
 
 if TYPE_CHECKING:
@@ -152,8 +152,10 @@ def test_everything_is_compiled_to_one_file_each(tmp_path, monkeypatch) -> None:
     table.cache_clear()
     try:
         fresh = compile_builtin()
-        assert fresh == json.loads(json.dumps([rule.data for rule in catalogue()]))
-        assert fresh == json.loads(json.dumps(compile_catalogue(resources.rules_dir())))
+        compiled = json.loads(json.dumps(compile_catalogue(resources.rules_dir())))
+        assert fresh == [packed(rule) for rule in compiled]
+        for stored, rule in zip(fresh, compiled, strict=True):
+            assert Rule(stored).data == {**rule, PACKED: stored[PACKED]}
         assert len(compile_all()) == 1 + len(TABLES)
         assert {path.stem for path in tmp_path.iterdir()} == {"catalogue", *TABLES}
     finally:

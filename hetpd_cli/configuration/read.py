@@ -7,7 +7,6 @@ rule or a fact is called is not looked at here: that needs the catalogue (:mod:`
 from __future__ import annotations
 
 import os
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from hetpd_cli.configuration.settings import Assumption, Configuration, Image, RuleSettings, Suppression
@@ -168,6 +167,8 @@ class _Reader:
 
     def suppression(self, data: dict[str, Any], path: Path) -> Suppression:
         self.demand(data, path, ("rule", "reason"))
+        from datetime import date
+
         until = data.get("until")
         if until is not None and type(until) is not date:
             self.fault((*path, "until"), f"until is {_shown(until)} where a date is expected, such as 2026-12-31")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache, cached_property
 from pathlib import Path
@@ -21,11 +22,18 @@ PLACEHOLDER = re.compile(r"\{([a-z_]+(?:\.[A-Za-z0-9_.]+)?)\}")
 """A name in a message: a fact, or the prefix of a pool for its name."""
 
 
+PACKED = "texts"
+"""Key of a stored rule under which lies what only its findings need, as JSON within JSON: most rules find nothing."""
+
+JUDGED_BY = ("code", "name", "severity", "over", "cell", "covers", "reads", "requires", "when", "require")
+"""What a verdict needs of a rule."""
+
+
 class Rule:
     """A rule as it runs: metadata plus two evaluable expressions."""
 
     def __init__(self, compiled_rule: dict[str, Any]) -> None:
-        self.data = compiled_rule
+        self._stored = compiled_rule
         self.code: str = compiled_rule["code"]
         self.name: str = compiled_rule["name"]
         self.severity: str = compiled_rule["severity"]
@@ -38,18 +46,30 @@ class Rule:
         """The facts that the rule reads, each once, in order: the edges of the constraint graph."""
 
     @cached_property
+    def data(self) -> dict[str, Any]:
+        """Everything that the rule's file says but its examples; texts are unpacked when they are first asked for."""
+        packed = self._stored.get(PACKED)
+        return self._stored if packed is None else {**self._stored, **json.loads(packed)}
+
+    @property
+    def requires(self) -> list[str]:
+        """The facts that the requirement reads."""
+        names: list[str] = self._stored["requires"]
+        return names
+
+    @cached_property
     def when(self) -> Callable[[Any], Any]:
         """The condition under which the rule applies."""
-        return compile_tree(self.data["when"])
+        return compile_tree(self._stored["when"])
 
     @cached_property
     def require(self) -> Callable[[Any], Any]:
         """What must be true where the rule applies."""
-        return compile_tree(self.data["require"])
+        return compile_tree(self._stored["require"])
 
     def configured(self, severity: str | None, parameters: Mapping[str, float]) -> Rule:
         """Return this rule with another severity and other thresholds, in the units that it gives them."""
-        data = dict(self.data)
+        data = {key: value for key, value in self.data.items() if key != PACKED}
         data["severity"] = severity or self.severity
         if parameters:
             known = data["parameters"]
@@ -127,9 +147,18 @@ def compile_catalogue(folder: Path) -> list[dict[str, Any]]:
     return [compile_rule(load_rule(path)) for path in rule_files(folder)]
 
 
+def packed(rule: dict[str, Any]) -> dict[str, Any]:
+    """Return a compiled rule with its texts packed."""
+    judged = {key: rule[key] for key in JUDGED_BY if key in rule}
+    rest = {key: value for key, value in rule.items() if key not in judged}
+    return {**judged, PACKED: json.dumps(rest, separators=(",", ":"))}
+
+
 def compile_builtin() -> list[dict[str, Any]]:
     """Return the built-in rules as they are stored, compiled anew where a source is newer."""
-    found: list[dict[str, Any]] = compiled("catalogue", catalogue_sources, lambda: compile_catalogue(rules_dir()))
+    found: list[dict[str, Any]] = compiled(
+        "catalogue", catalogue_sources, lambda: [packed(rule) for rule in compile_catalogue(rules_dir())]
+    )
     return found
 
 

@@ -66,9 +66,10 @@ def _judge_rule(rule: Rule, scopes: Sequence[Scope], all_scopes: Scopes, judged:
     outcomes = set()
     waiting: list[tuple[Scope, Verdict]] = []
     known: dict[tuple[int, ...], Verdict] = {}
-    reads = rule.reads if len(scopes) > 1 and rule.over in {"boundary", "pair"} else ()
+    shared = len(scopes) > 1 and rule.over in {"boundary", "pair"}
+    reads = (*rule.reads, *_gates(rule, scopes[0])) if shared else ()
     for scope in scopes:
-        key = tuple(id(scope.fact(name)) for name in (*reads, *_gates(rule, scope))) if reads else ()
+        key = tuple([id(scope.fact(name)) for name in reads])
         verdict = known.get(key) if reads else None
         if verdict is None:
             verdict = known[key] = judge(rule, scope)

@@ -235,7 +235,7 @@ def deciding(rule: Rule, scope: Scope, verdict: Verdict) -> list[Leaf]:
 
 def _with_all_reads(rule: Rule, scope: Scope, verdict: Verdict) -> Verdict:
     """Return ``verdict`` with every fact that the rule speaks of, also those after the one that settled it."""
-    requires = rule.data["requires"]
+    requires = rule.requires
     condition, requirement = dict(verdict.condition), dict(verdict.requirement)
     for name in rule.reads:
         prefix, _, path = name.partition(".")

@@ -59,11 +59,13 @@ def crosses_hosts(prefill__hosts: Value, decode__hosts: Value, path__link: Value
 @derived("pool", "connector.side_channel.reach")
 def side_channel_reach(connector__side_channel__host: str) -> str:
     """What a peer makes of the side channel's address: loopback (itself), wildcard (nothing) or routable."""
-    import ipaddress
-
     host = connector__side_channel__host.strip("[]").lower()
     if host == "localhost" or host.endswith(".localhost"):
         return "loopback"
+    if host.strip("0123456789abcdef.:"):
+        return "routable"
+    import ipaddress
+
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

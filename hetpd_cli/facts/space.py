@@ -281,7 +281,7 @@ class Scope:
     maps the name of a collection to its members.
     """
 
-    __slots__ = ("collections", "label", "subjects")
+    __slots__ = ("_facts", "collections", "label", "subjects")
 
     def __init__(
         self,
@@ -292,6 +292,7 @@ class Scope:
         self.label = label
         self.subjects = subjects
         self.collections = collections or {}
+        self._facts: dict[str, Fact] = {}
 
     def without(self, gone: Removed) -> Scope:
         """Return this scope with some leaves of some subjects unknown."""
@@ -306,8 +307,11 @@ class Scope:
 
     def fact(self, name: str) -> Fact:
         """Return the fact called ``name``."""
-        prefix, _, path = name.partition(".")
-        return self.subjects[prefix].fact(path)
+        found = self._facts.get(name)
+        if found is None:
+            prefix, _, path = name.partition(".")
+            found = self._facts[name] = self.subjects[prefix].fact(path)
+        return found
 
     def declared(self, name: str) -> bool:
         """Tell whether the mapping called ``name`` is written at all."""
