@@ -16,7 +16,7 @@ from hetpd_cli.configuration.setup import Setup, in_folder, set_up
 from hetpd_cli.report import renderer
 from hetpd_cli.report.style import inert
 from hetpd_cli.report.words import plural
-from hetpd_cli.sources.inputs import find, read
+from hetpd_cli.sources.inputs import find
 from hetpd_cli.sources.text import STDIN, Limits
 from hetpd_cli.suppressions.baseline import BaselineError
 
@@ -48,8 +48,7 @@ def run_check(request: Request) -> int:
         setup = set_up(request.paths, request.files.config, no_config=request.files.no_config)
         plan, gate = _plan(request, setup)
         found = find(request.paths)
-        limits = Limits()
-        outcome = run([read(path, limits) for path in found.files], plan)
+        outcome = run(found.readings(Limits()), plan)
         if request.write_baseline:
             return _write_baseline(outcome, request, setup)
     except (UnknownRuleError, BaselineError, ConfigurationError) as error:

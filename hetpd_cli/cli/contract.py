@@ -14,7 +14,7 @@ from hetpd_cli.configuration.setup import set_up
 from hetpd_cli.contracts import ContractReport
 from hetpd_cli.engine.contract import report_on
 from hetpd_cli.report.style import inert
-from hetpd_cli.sources.inputs import find, read
+from hetpd_cli.sources.inputs import find
 from hetpd_cli.sources.text import Limits
 
 
@@ -30,8 +30,7 @@ class Request(NamedTuple):
 def run_contract(request: Request, files: Files = NEAREST) -> int:
     """Write the contract of every boundary to standard output and return the exit code."""
     found = find(request.paths)
-    limits = Limits()
-    readings = [read(path, limits) for path in found.files]
+    readings = found.readings(Limits())
     try:
         assume(readings, set_up(request.paths, files.config, no_config=files.no_config).configuration, whole=False)
     except ConfigurationError as error:

@@ -187,9 +187,14 @@ class _Document:
         node = root.get("hosts")
         if node is None:
             return ()
-        hosts = []
+        hosts: list[Host] = []
         for index, item in enumerate(self.decoder.list_of(node, "hosts")):
             section = self.decoder.section(item, _part("host"), "host", f"hosts[{index}]")
+            name = section.text("name")
+            twin = next((host for host in hosts if host.name == name), None)
+            if twin is not None:
+                self._twin(_first(item), twin.place, f"two hosts are called {name}", "give each host its own name")
+                continue
             hosts.append(Host(section.text("name") or f"hosts[{index}]", _first(item), section))
         return tuple(hosts)
 
@@ -211,7 +216,7 @@ class _Document:
         node = root.get("handoffs")
         if node is None:
             return self._default_handoffs(pools)
-        handoffs = []
+        handoffs: list[Handoff] = []
         listed = self._bounded(self.decoder.list_of(node, "handoffs"), self.limits.max_boundaries, "handoffs")
         for index, item in enumerate(listed):
             where = f"handoffs[{index}]"
@@ -220,8 +225,14 @@ class _Document:
                 continue
             prefill = self._end(item.get("from"), pools, f"{where}.from", DECODE)
             decode = self._end(item.get("to"), pools, f"{where}.to", PREFILL)
-            if prefill is not None and decode is not None:
-                handoffs.append(Handoff(prefill, decode, section, explicit=True))
+            if prefill is None or decode is None:
+                continue
+            twin = next((one for one in handoffs if (one.prefill, one.decode) == (prefill, decode)), None)
+            if twin is not None and twin.settings.place is not None:
+                message = f"two handoffs join {prefill} and {decode}"
+                self._twin(_first(item), twin.settings.place, message, "say in one handoff what belongs to the pair")
+                continue
+            handoffs.append(Handoff(prefill, decode, section, explicit=True))
         return tuple(handoffs)
 
     def _default_handoffs(self, pools: tuple[Pool, ...]) -> tuple[Handoff, ...]:
@@ -275,9 +286,9 @@ class _Document:
             Problem("unknown-reference", message, (LabelledPlace(place, "not declared", primary=True),), fix)
         )
 
-    def _twin(self, place: Place, first: Place, message: str) -> None:
+    def _twin(self, place: Place, first: Place, message: str, fix: str = "give each pool its own name") -> None:
         places = (LabelledPlace(first, "first here"), LabelledPlace(place, "again here", primary=True))
-        self.problems.append(Problem("duplicate-key", message, places, "give each pool its own name"))
+        self.problems.append(Problem("duplicate-key", message, places, fix))
 
     def _refuse_empty(self, root: Node) -> None:
         node = root.get("pools")

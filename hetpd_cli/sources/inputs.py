@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from hetpd_cli.sources.deployment_file import DeploymentFileReader
 from hetpd_cli.sources.problems import Problem
 from hetpd_cli.sources.reader import Reading
-from hetpd_cli.sources.text import STDIN, Limits, read_source
+from hetpd_cli.sources.text import STDIN, SourceText, read_source
 from hetpd_cli.sources.tree import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from hetpd_cli.sources.reader import Reader
-    from hetpd_cli.sources.text import SourceText
+    from hetpd_cli.sources.text import Limits
 
 READERS: tuple[Reader, ...] = (DeploymentFileReader(),)
 """The formats, in the order in which they are asked."""
@@ -28,10 +28,18 @@ SKIPPED = frozenset({"node_modules", "__pycache__", "venv", "site-packages"})
 
 
 class Found(NamedTuple):
-    """The files behind the paths of a command line, and the directories in which there was none."""
+    """The files behind the paths of a command line, and the directories in which there was none.
+
+    ``named`` holds the files that somebody named; the others were found by walking a directory.
+    """
 
     files: tuple[str, ...]
     empty: tuple[str, ...]
+    named: frozenset[str] = frozenset()
+
+    def readings(self, limits: Limits) -> list[Reading]:
+        """Return what each file declares; nothing is raised."""
+        return [read(path, limits, named=path in self.named) for path in self.files]
 
 
 def find(paths: Iterable[str]) -> Found:
@@ -41,6 +49,7 @@ def find(paths: Iterable[str]) -> Found:
     """
     files: dict[str, str] = {}
     empty = []
+    named = set()
     for path in paths:
         if path != STDIN and os.path.isdir(path):  # noqa: PTH112 (paths stay text: file names need not be UTF-8)
             below = list(_walk(path))
@@ -49,8 +58,8 @@ def find(paths: Iterable[str]) -> Found:
             if not below:
                 empty.append(path)
         else:
-            files.setdefault(path if path == STDIN else os.path.normpath(path), path)
-    return Found(tuple(files.values()), tuple(empty))
+            named.add(files.setdefault(path if path == STDIN else os.path.normpath(path), path))
+    return Found(tuple(files.values()), tuple(empty), frozenset(named))
 
 
 def _walk(directory: str) -> Iterator[str]:
@@ -61,13 +70,34 @@ def _walk(directory: str) -> Iterator[str]:
                 yield os.path.normpath(os.path.join(folder, name))  # noqa: PTH118
 
 
-def read(path: str, limits: Limits) -> Reading:
-    """Return what the file ``path`` declares; nothing is raised."""
+def read(path: str, limits: Limits, *, named: bool = True) -> Reading:
+    """Return what the file ``path`` declares; nothing is raised.
+
+    A file that nobody ``named`` and that no reader would claim by its beginning is nobody's fault if it cannot be read.
+    """
     source = read_source(path, limits)
     if isinstance(source, Problem):
         shown = source.places[0].place.path
+        if not named and source.rule in FOREIGN and not _claimed(path):
+            return Reading(shown, None, "not-pd", source.message.removeprefix(f"{shown} "))
         return Reading(shown, None, "unreadable", source.message, problems=(source,))
     return read_text(source, limits)
+
+
+FOREIGN = frozenset({"not-utf-8", "input-too-large"})
+"""Problems that a file of another purpose may well have."""
+
+_HEAD_BYTES = 65_536
+
+
+def _claimed(path: str) -> bool:
+    """Tell whether a reader would claim the file ``path`` by its first bytes."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 (paths stay text)
+            head = SourceText(path, file.read(_HEAD_BYTES).lstrip(b"\xff\xfe").replace(b"\0", b"").decode("latin-1"))
+    except OSError:
+        return True
+    return any(reader.claims(head) for reader in READERS)
 
 
 def read_text(source: SourceText, limits: Limits) -> Reading:

@@ -360,3 +360,18 @@ def test_the_site_of_a_pool_is_pointed_at_where_the_host_says_it() -> None:
     place = stated(text, "p", "location.sites").place
     assert place is not None
     assert text[place.start : place.end] == "7"
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ("hosts: [{name: a}, {name: a}]", "two hosts are called a"),
+        ("handoffs: [{from: p, to: d}, {from: p, to: d}]", "two handoffs join p and d"),
+    ],
+)
+def test_what_stands_twice_counts_once(part, message) -> None:
+    text = f"hetpd: 1\npools:\n  - {{name: p, role: prefill}}\n  - {{name: d, role: decode}}\n{part}\n"
+    report = check_text(text)
+    assert [(found.code, found.message) for found in report.findings] == [("HPD012", message)]
+    assert len(report.findings[0].places) == 2
+    assert report.inputs[0].boundaries == ("p -> d",)

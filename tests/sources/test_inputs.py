@@ -57,13 +57,14 @@ def test_links(folder: Path) -> None:
 
 def test_files_are_taken_as_they_are_and_once(folder: Path) -> None:
     make(folder, "a.yaml", "b.txt", "sub/c.yaml")
-    assert find(["b.txt", "a.yaml", "b.txt", ".", "sub", "a.yaml"]) == (("b.txt", "a.yaml", "sub/c.yaml"), ())
+    found = find(["b.txt", "a.yaml", "b.txt", ".", "sub", "a.yaml"])
+    assert found == (("b.txt", "a.yaml", "sub/c.yaml"), (), {"b.txt", "a.yaml"})
     assert find(["-", "missing.yaml", "-"]).files == ("-", "missing.yaml")
 
 
 def test_directories_without_any_input(folder: Path) -> None:
     make(folder, "none/x.txt", "hidden/.git/a.yaml", "full/a.yaml")
-    assert find(["none", "full", "hidden"]) == (("full/a.yaml",), ("none", "hidden"))
+    assert find(["none", "full", "hidden"]) == (("full/a.yaml",), ("none", "hidden"), frozenset())
 
 
 def test_file_names_need_not_be_utf_8(folder: Path) -> None:
@@ -127,3 +128,31 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
         found = read("-", Limits())
         assert (found.path, found.status) == ("<stdin>", status)
+
+
+# -- what somebody named, and what a walk found ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"name: caf\xe9\n", "not-pd"),
+        (b"\xff\xfea\x00:\x001\x00", "not-pd"),
+        (b"a: 1\n" * 2_000_000, "not-pd"),
+        (b"hetpd: 1\nname: caf\xe9\n", "unreadable"),
+        (b"hetpd: 1\n" + b"# \n" * 3_000_000, "unreadable"),
+        ("hetpd: 1\n".encode("utf-16"), "unreadable"),
+    ],
+    ids=["latin", "utf-16", "large", "ours in latin", "ours too large", "ours in utf-16"],
+)
+def test_a_file_that_a_walk_found_is_a_fault_only_if_it_is_ours(tmp_path, content, status) -> None:
+    path = tmp_path / "values.yaml"
+    path.write_bytes(content)
+    (walked,) = find([str(tmp_path)]).readings(Limits())
+    assert walked.status == status
+    assert bool(walked.problems) is (status == "unreadable")
+    assert walked.detail
+    (named,) = find([str(path)]).readings(Limits())
+    assert named.status == "unreadable"
+    (both,) = find([str(tmp_path), str(path)]).readings(Limits())
+    assert both.status == "unreadable"
