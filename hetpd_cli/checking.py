@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.configuration.assume import apply as assume
 from hetpd_cli.configuration.settings import Configuration
 from hetpd_cli.engine.check import check, with_problems
-from hetpd_cli.suppressions.apply import Asked
-from hetpd_cli.suppressions.apply import apply as suppress
+from hetpd_cli.suppressions.apply import Asked, Suppressions
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Sequence
     from datetime import date
 
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
 class Plan(NamedTuple):
     """How a run is to be done.
 
-    ``rules`` are all that there are, as configured; ``selected`` those that are asked. ``whole`` says that the inputs
-    are not just some of the files: what then stands unused in the configuration is reported.
+    ``rules`` are all that there are, as configured; ``selected`` those that are asked. ``directories`` are looked
+    through as a whole: what the configuration says of them and stands unused is reported.
     """
 
     rules: Sequence[Rule]
@@ -33,7 +32,7 @@ class Plan(NamedTuple):
     configuration: Configuration = Configuration()
     baseline: Baseline | None = None
     today: date | None = None
-    whole: bool = True
+    directories: tuple[str, ...] = ("/",)
 
 
 class Outcome(NamedTuple):
@@ -49,10 +48,12 @@ def run(readings: Sequence[Reading], plan: Plan) -> Outcome:
     Raises ConfigurationError for an assumption that cannot be, RuleCrashError for a faulty rule.
     """
     configuration = plan.configuration
-    problems = assume(readings, configuration, whole=plan.whole) if configuration.path else []
-    report = check(readings, plan.selected, problems)
-    asked = Asked(plan.rules, frozenset(rule.code for rule in plan.selected), plan.whole)
-    result = suppress(report, asked, configuration, plan.baseline, plan.today)
-    texts = {**report.texts, configuration.path: configuration.text} if configuration.path else report.texts
-    report = with_problems(report._replace(findings=result.findings, texts=texts), result.problems, plan.selected)
-    return Outcome(report, result.used)
+    problems = assume(readings, configuration, plan.directories) if configuration.path else []
+    asked = Asked(plan.rules, frozenset(rule.code for rule in plan.selected), plan.directories)
+    texts = [text for reading in readings for text in reading.texts]
+    suppressions = Suppressions(texts, asked, configuration, plan.baseline, plan.today)
+    report = check(readings, plan.selected, problems, suppressions)
+    if configuration.path:
+        report = report._replace(texts={**report.texts, configuration.path: configuration.text})
+    report = with_problems(report, suppressions.problems(report), plan.selected)
+    return Outcome(report, suppressions.used)

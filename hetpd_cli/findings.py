@@ -82,7 +82,7 @@ class Finding(NamedTuple):
     """A violated rule at its places.
 
     ``identity`` tells it from other findings of its code: deciding facts with their values, or what is wrong with
-    the input.
+    the input; ``parts`` holds that of each violation that the finding joins, where there is more than one.
     """
 
     code: str
@@ -102,6 +102,7 @@ class Finding(NamedTuple):
     evidence: tuple[Evidence, ...] = ()
     identity: tuple[str, ...] = ()
     suppressed: str | None = None
+    parts: tuple[tuple[str, ...], ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -127,7 +128,7 @@ class Need(NamedTuple):
 
 
 class Undecided(NamedTuple):
-    """A rule that applies but could not be decided on these boundaries."""
+    """A rule that applies but could not be decided on these boundaries of the input ``path``."""
 
     code: str
     name: str
@@ -135,6 +136,7 @@ class Undecided(NamedTuple):
     boundaries: tuple[str, ...]
     needs: tuple[Need, ...]
     reason: str = ""
+    path: str = ""
 
 
 class Tally(NamedTuple):

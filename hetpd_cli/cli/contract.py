@@ -29,10 +29,11 @@ class Request(NamedTuple):
 
 def run_contract(request: Request, files: Files = NEAREST) -> int:
     """Write the contract of every boundary to standard output and return the exit code."""
-    found = find(request.paths)
-    readings = found.readings(Limits())
     try:
-        assume(readings, set_up(request.paths, files.config, no_config=files.no_config).configuration, whole=False)
+        configuration = set_up(request.paths, files.config, no_config=files.no_config).configuration
+        found = find(request.paths)
+        readings = found.readings(Limits())
+        assume(readings, configuration)
     except ConfigurationError as error:
         return refuse(error)
     report = report_on(readings)

@@ -23,15 +23,16 @@ def run_facts(
     path: str, globs: tuple[str, ...], form: str, colour: str, *, unknown: bool, files: Files = NEAREST
 ) -> int:
     """Print the facts of the deployments in ``path`` and return the exit code."""
-    reading = read(path, Limits())
+    try:
+        configuration = set_up([path], files.config, no_config=files.no_config).configuration
+        reading = read(path, Limits())
+        assume([reading], configuration)
+    except ConfigurationError as error:
+        return refuse(error)
     if not reading.deployments:
         detail = reading.detail or "declares no deployment"
         sys.stderr.write(f"hetpd: {inert(reading.path)}: {inert(detail.removeprefix(f'{reading.path} '))}\n")
         return UNREADABLE
-    try:
-        assume([reading], set_up([path], files.config, no_config=files.no_config).configuration, whole=False)
-    except ConfigurationError as error:
-        return refuse(error)
     everything = [(deployment.name or "", fact_groups(deployment)) for deployment in reading.deployments]
     shown = [(name, chosen(groups, globs)) for name, groups in everything]
     if globs and not any(groups for _, groups in shown):

@@ -7,26 +7,28 @@ shown as
 
 from __future__ import annotations
 
-import os
 import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hetpd_cli.configuration.read import ConfigurationError
 from hetpd_cli.deployment import Section, Stated
+from hetpd_cli.engine.ids import TABLES as ID_FIELDS
+from hetpd_cli.engine.ids import misspelt_id
 from hetpd_cli.facts.registry import derivations
 from hetpd_cli.facts.values import ASSUMED, DEFAULT, NONE, Unknown, Value
-from hetpd_cli.fields import fields, schema_part
+from hetpd_cli.fields import field, fields, schema_part
 from hetpd_cli.findings import LabelledPlace
+from hetpd_cli.globs import is_looked_at, matches_handoff, matches_path
 from hetpd_cli.nearest import did_you_mean, nearest
 from hetpd_cli.sources.problems import Problem
 from hetpd_cli.sources.shape import Decoder
 from hetpd_cli.sources.tree import Entry, Node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from hetpd_cli.configuration.settings import Assumption, Configuration, Setting
+    from hetpd_cli.configuration.settings import Assumption, Configuration, Image, Setting
     from hetpd_cli.deployment import Deployment
     from hetpd_cli.places import Place
     from hetpd_cli.sources.reader import Reading
@@ -43,38 +45,34 @@ class _Target(NamedTuple):
     section: Section
 
 
-def apply(readings: Sequence[Reading], configuration: Configuration, *, whole: bool) -> list[Problem]:
-    """Fill facts that nobody states and return what is wrong with the assumptions: those without any effect.
+def apply(
+    readings: Sequence[Reading], configuration: Configuration, directories: Sequence[str] = ("/",)
+) -> list[Problem]:
+    """Fill facts that nobody states and return what is wrong with assumptions and images.
 
-    Unless the readings are the ``whole`` of the files, only an assumption that names one of them can be without effect.
-
-    Raises ConfigurationError for an assumption about a fact that does not exist, or with a value that does not fit.
+    One without any effect is a problem if the ``directories`` looked through hold everything that it may be about, or
+    if its path names one of the readings. Raises ConfigurationError for an assumption about a fact that does not exist,
+    or with a value that does not fit.
     """
     values = _values(configuration)
+    images = _images(configuration)
     targets = [target for reading in readings for one in reading.deployments for target in _targets(reading, one)]
-    for target in targets:
-        _apply_images(target, configuration)
-    problems = []
-    paths = [reading.path for reading in readings]
+    files = [reading.path for reading in readings]
+
+    def looked_at(path: str) -> bool:
+        return bool(targets) and is_looked_at(path, configuration.folder, files, directories)
+
+    problems = [problem for stated in values for problem in _misspelt(stated)]
+    used = {image.pattern for target in targets for image in [_apply_image(target, images, configuration)] if image}
+    problems += [_image_without_effect(image) for image in images if image.pattern not in used and looked_at("*")]
     for assumption, stated in zip(configuration.assume, values, strict=True):
         meant = [target for target in targets if _meant(assumption, target, configuration.folder)]
         note = f"{assumption.reason} ({configuration.path}:{assumption.place.line})"
-        filled = [_fill(target.section, stated, note) for target in meant]
-        if targets and not any(filled) and (whole or names_one_of(assumption.path, paths, configuration.folder)):
-            written = [target.section.stated.get(assumption.fact) for target in meant]
-            problems.append(_without_effect(assumption, next((one.place for one in written if one), None)))
+        written = [target.section.stated.get(assumption.fact) for target in meant]
+        filled = [_fill(target, stated, note) for target in meant]
+        if not any(filled) and looked_at(assumption.path):
+            problems.append(_without_effect(assumption, [one for one in written if one is not None]))
     return problems
-
-
-def matches_path(path: str, pattern: str, folder: str) -> bool:
-    """Tell whether an input is meant by a glob that is relative to ``folder``; ``*`` stands for ``/`` too."""
-    relative = os.path.relpath(path, folder or ".").replace(os.sep, "/")
-    return fnmatchcase(relative, pattern) or fnmatchcase(relative, f"{pattern.rstrip('/')}/*")
-
-
-def names_one_of(pattern: str, paths: Iterable[str], folder: str) -> bool:
-    """Tell whether a path of the configuration is no glob and names one of ``paths``."""
-    return not set("*?[") & set(pattern) and any(matches_path(path, pattern, folder) for path in paths)
 
 
 def _targets(reading: Reading, deployment: Deployment) -> Iterator[_Target]:
@@ -87,18 +85,16 @@ def _targets(reading: Reading, deployment: Deployment) -> Iterator[_Target]:
 
 
 def _meant(assumption: Assumption, target: _Target, folder: str) -> bool:
-    return (
-        assumption.subject == target.kind
-        and fnmatchcase(target.name, assumption.of)
-        and matches_path(target.path, assumption.path, folder)
-    )
+    if assumption.subject != target.kind or not matches_path(target.path, assumption.path, folder):
+        return False
+    return (matches_handoff if target.kind == "handoff" else fnmatchcase)(target.name, assumption.of)
 
 
-def _fill(section: Section, values: dict[str, Value], note: str) -> bool:
-    """State those of ``values`` that the section does not state and tell whether there were any."""
-    missing = [path for path in values if _open(section.stated.get(path))]
+def _fill(target: _Target, stated: Section, note: str) -> bool:
+    """State what ``stated`` says and the target does not, and tell whether there was any of it."""
+    missing = [path for path in stated.stated if _open(target.section.stated.get(path))]
     for path in missing:
-        _state(section, path, values[path], note)
+        _state(target, path, stated.stated[path], note)
     return bool(missing)
 
 
@@ -106,21 +102,33 @@ def _open(stated: Stated | None) -> bool:
     return stated is None or isinstance(stated.value, Unknown) or stated.origin == DEFAULT
 
 
-def _state(section: Section, path: str, value: Value, note: str) -> None:
-    section.stated[path] = Stated(value, None, None, ASSUMED, note)
+def _state(target: _Target, path: str, stated: Stated, note: str) -> None:
+    """State an assumed value. Findings point at the pool whose fact it is, or else at the line of the configuration."""
+    place = None if target.kind == "pool" else stated.place
+    target.section.stated[path] = Stated(stated.value, place, None, ASSUMED, note)
     parts = path.split(".")[:-1]
-    section.declared.update(".".join(parts[: count + 1]) for count in range(len(parts)))
-    section.declared.add("")
+    target.section.declared.update(".".join(parts[: count + 1]) for count in range(len(parts)))
+    target.section.declared.add("")
 
 
-def _without_effect(assumption: Assumption, stated: Place | None) -> Problem:
+def _without_effect(assumption: Assumption, written: Sequence[Stated]) -> Problem:
     places = [LabelledPlace(assumption.place, "assumed here", primary=True)]
-    if stated is None:
-        message = f"the assumption about {assumption.fact} fits no {assumption.subject} of any input"
+    of = f"{assumption.subject}.{assumption.fact}"
+    if not written:
+        message = f"the assumption about {of} fits no {assumption.subject} of any input"
         return Problem("unused-assumption", message, tuple(places))
-    places.append(LabelledPlace(stated, "stated here"))
-    message = f"the assumption about {assumption.fact} has no effect: the inputs state it"
-    return Problem("unused-assumption", message, tuple(places), "remove the assumption, or what is written")
+    first = next((one for one in written if one.place is not None), written[0])
+    if first.place is not None and first.origin != ASSUMED:
+        places.append(LabelledPlace(first.place, "stated here"))
+        message = f"the assumption about {of} has no effect: the inputs state it"
+        return Problem("unused-assumption", message, tuple(places), "remove the assumption, or what is written")
+    message = f"the assumption about {of} has no effect: another one fills it already ({first.note})"
+    return Problem("unused-assumption", message, tuple(places), "remove one of the two")
+
+
+def _misspelt(stated: Section) -> list[Problem]:
+    found = [misspelt_id(stated, path) for path in ID_FIELDS]
+    return [problem for problem in found if problem is not None]
 
 
 # -- values ----------------------------------------------------------------------------------------------------
@@ -130,8 +138,8 @@ class _WrongValueError(ValueError):
     """What is assumed is no fact, or its value does not fit."""
 
 
-def _values(configuration: Configuration) -> list[dict[str, Value]]:
-    """Return what each assumption states: facts and values. Raises ConfigurationError with all that do not fit."""
+def _values(configuration: Configuration) -> list[Section]:
+    """Return what each assumption states, in a section. Raises ConfigurationError with all that do not fit."""
     faults = []
     values = []
     for assumption in configuration.assume:
@@ -144,17 +152,32 @@ def _values(configuration: Configuration) -> list[dict[str, Value]]:
     return values
 
 
-def _stated_by(assumption: Assumption) -> dict[str, Value]:
-    """Return the facts that an assumption states, decoded as a deployment file would be: implied ones too."""
+def _stated_by(assumption: Assumption) -> Section:
+    """Return what an assumption states, decoded as a deployment file would be: implied facts too."""
     kind, path = assumption.subject, assumption.fact
+    section = Section(kind, assumption.place)
     part = schema_part(kind, path)
     if part is None:
-        return {path: _derived_value(assumption)}
-    decoder, section = Decoder(), Section(kind, assumption.place)
+        section.stated[path] = Stated(_derived_value(assumption), assumption.place)
+        return section
+    decoder = Decoder()
     decoder.value(_node(assumption.value, assumption.place), part, path, section, f"{kind}.{path}")
     if decoder.problems:
         raise _WrongValueError(decoder.problems[0].message)
-    return {name: stated.value for name, stated in section.stated.items()}
+    for name, number in _numbers(assumption.value, path):
+        known = field(kind, name)
+        if known is not None and known.kind == "text":
+            raise _WrongValueError(f'{kind}.{name} is the number {number} where text is expected: write "{number}"')
+    return section
+
+
+def _numbers(value: Setting, path: str) -> Iterator[tuple[str, float]]:
+    """Yield every fraction in a value, with the path of its field: TOML's 0.30 is 0.3, and no version."""
+    if isinstance(value, float):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _numbers(item, f"{path}.{key}")
 
 
 def _derived_value(assumption: Assumption) -> Value:
@@ -184,31 +207,56 @@ def _node(value: Setting, place: Place) -> Node:
 # -- images ----------------------------------------------------------------------------------------------------
 
 
-def _apply_images(target: _Target, configuration: Configuration) -> None:
-    """State engine and version of a pool by its image, where neither is stated."""
-    image = target.section.text("engine.image") if target.kind == "pool" else None
-    if image is None:
-        return
-    for entry in configuration.images:
-        found = image_version(image, entry.pattern)
+def _images(configuration: Configuration) -> list[Image]:
+    """Return the images with their engines as a deployment file spells them. Raises ConfigurationError for others."""
+    faults, images = [], []
+    part = schema_part("pool", "engine.name")
+    for image in configuration.images:
+        decoder, section = Decoder(), Section("pool", image.place)
+        if part is not None:
+            decoder.value(_node(image.engine, image.place), part, "engine.name", section, "engine")
+        faults += [f"{configuration.path}:{image.place.line}: {problem.message}" for problem in decoder.problems]
+        images.append(image._replace(engine=section.text("engine.name") or image.engine))
+    if faults:
+        raise ConfigurationError(faults)
+    return images
+
+
+def _apply_image(target: _Target, images: Sequence[Image], configuration: Configuration) -> Image | None:
+    """State engine and version of a pool by its image, where neither is stated, and return the entry that says so."""
+    name = target.section.text("engine.image") if target.kind == "pool" else None
+    if name is None:
+        return None
+    for image in images:
+        found = image_version(name, image.pattern)
         if found is None:
             continue
-        version = entry.version or found
-        note = f"image {entry.pattern} ({configuration.path}:{entry.place.line})"
-        if "engine.name" not in target.section.stated:
-            _state(target.section, "engine.name", entry.engine, note)
-        if version and "engine.version" not in target.section.stated:
-            _state(target.section, "engine.version", version, note)
-        return
+        note = f"image {image.pattern} ({configuration.path}:{image.place.line})"
+        for path, value in (("engine.name", image.engine), ("engine.version", image.version or found)):
+            if value and path not in target.section.stated:
+                _state(target, path, Stated(value, image.place), note)
+        return image
+    return None
+
+
+def _image_without_effect(image: Image) -> Problem:
+    place = LabelledPlace(image.place, "this image", primary=True)
+    return Problem("unused-assumption", f"no pool of any input has an image like {image.pattern}", (place,))
+
+
+_VERSION = r"v?(?P<version>[0-9][0-9A-Za-z.+]*)"
 
 
 def image_version(image: str, pattern: str) -> str | None:
     """Return the version that `{version}` of ``pattern`` stands for in ``image``, empty if the pattern has none.
 
-    None if the image does not match.
+    None if the image does not match. Each piece between two stars is taken where it first stands, and never given back:
+    time is bounded whatever the pattern.
     """
-    parts = [re.escape(part).replace(r"\*", ".*") for part in pattern.split("{version}")]
-    match = re.fullmatch("v?(.+?)".join(parts), image)
+    first, *rest = [re.escape(piece).replace(re.escape("{version}"), _VERSION) for piece in pattern.split("*")]
+    middle = "".join(f"(?>.*?{piece})" for piece in rest[:-1])
+    last = f".*?{rest[-1]}" if rest else ""
+    match = re.fullmatch(f"{first}{middle}{last}", image, flags=re.S)
     if match is None:
         return None
-    return match[1] if match.groups() else ""
+    return match.groupdict().get("version") or ""

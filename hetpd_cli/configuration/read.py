@@ -1,12 +1,13 @@
 """Finds and reads the configuration: ``hetpd.toml``, or ``[tool.hetpd]`` of ``pyproject.toml``.
 
 Every fault is reported, each with its line and the nearest right key; with a fault nothing is checked at all. What a
-rule or a fact is called is not looked at here: that needs the catalogue (:mod:`hetpd_cli.configuration.apply`).
+rule or a fact is called is not looked at here: :mod:`hetpd_cli.configuration.rules` and ``assume`` do that.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 from hetpd_cli.configuration.settings import Assumption, Configuration, Image, RuleSettings, Suppression
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
 
 OWN_FILE = "hetpd.toml"
 SHARED_FILE = "pyproject.toml"
-MAX_BYTES = 2**20
+LARGEST = 2**63
+"""Numbers at and above it are refused, and so are their negatives."""
+
+_MAX_KEY_PARTS = 64
+
+MAX_BYTES = 2**18
 """Size of the largest configuration that is read."""
 
 SUBJECTS = ("pool", "handoff", "workload", "router", "store")
@@ -71,11 +77,19 @@ def _below_here(path: str) -> bool:
 
 
 def _speaks_of_us(path: str) -> bool:
+    """Tell whether a ``pyproject.toml`` has our table; one that is broken does if it seems to."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123
-            return b"tool.hetpd" in file.read(MAX_BYTES)
+            text = file.read(MAX_BYTES + 1).decode("utf-8", "replace")
     except OSError:
         return False
+    if "hetpd" not in text or len(text) > MAX_BYTES:
+        return False
+    try:
+        tool = _parsed(text).get("tool")
+    except (ValueError, RecursionError):
+        return re.search(r"^\s*\[+\s*tool\s*\.\s*hetpd\b", text, re.M) is not None
+    return isinstance(tool, dict) and "hetpd" in tool
 
 
 # -- reading ---------------------------------------------------------------------------------------------------
@@ -94,12 +108,10 @@ def load(path: str) -> Configuration:
 
 def parse(source: SourceText) -> Configuration:
     """Return what the text of a configuration says. Raises ConfigurationError with every fault of it."""
-    import tomllib
-
     path = source.path
     try:
-        data = tomllib.loads(source.text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        data: Any = _parsed(source.text)
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError([f"{path}: not TOML: {error}"]) from None
     from hetpd_cli.configuration.toml_places import KeyPlaces
 
@@ -107,10 +119,23 @@ def parse(source: SourceText) -> Configuration:
     for key in prefix:
         data = data.get(key, {}) if isinstance(data, dict) else {}
     reader = _Reader(path, KeyPlaces(source), prefix)
+    reader.check_numbers(data, ())
+    if reader.faults:
+        raise ConfigurationError([text for _, text in sorted(reader.faults)])
     configuration = reader.configuration(data)
     if reader.faults:
         raise ConfigurationError([text for _, text in sorted(reader.faults)])
     return configuration._replace(path=path, text=source.text)
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """Return the content of a TOML text. Raises ValueError or RecursionError where it is none or is hostile."""
+    import tomllib
+
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.partition("=")[0].count(".") > _MAX_KEY_PARTS:  # the parser takes minutes for thousands of them
+            raise ValueError(f"a key with more than {_MAX_KEY_PARTS} parts (at line {number})")
+    return tomllib.loads(text)
 
 
 class _Reader:
@@ -147,8 +172,10 @@ class _Reader:
             for key, value in settings.items():
                 if key == "severity":
                     continue
-                if isinstance(value, bool) or not isinstance(value, int | float):
-                    self.fault((*path, key), f"rules.{name}.{key} is {_shown(value)} where a number is expected")
+                if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < LARGEST:
+                    self.fault(
+                        (*path, key), f"rules.{name}.{key} is {_shown(value)} where a positive number is expected"
+                    )
                 else:
                     numbers[key] = value
             found[name] = RuleSettings(self.place(path), severity, numbers)
@@ -167,6 +194,8 @@ class _Reader:
 
     def suppression(self, data: dict[str, Any], path: Path) -> Suppression:
         self.demand(data, path, ("rule", "reason"))
+        if "pool" in data and "handoff" in data:
+            self.fault((*path, "pool"), f"{_dotted(path)} names a pool and a handoff: one of the two is enough")
         from datetime import date
 
         until = data.get("until")
@@ -176,8 +205,9 @@ class _Reader:
         return Suppression(
             self.text(data, (*path, "rule")) or "",
             self.text(data, (*path, "path")) or "*",
+            self.text(data, (*path, "pool")) or "*",
+            self.text(data, (*path, "handoff")) or "*",
             self.text(data, (*path, "fact")) or "*",
-            self.text(data, (*path, "handoff")) or self.text(data, (*path, "pool")) or "*",
             until,
             self.text(data, (*path, "reason")) or "",
             self.place(path),
@@ -212,6 +242,17 @@ class _Reader:
             found.append(Image(pattern, self.text(settings, (*path, "engine")) or "", version, self.place(path)))
         return tuple(found)
 
+    def check_numbers(self, data: Any, path: Path) -> None:
+        """Report every number that is not finite or beyond 64 bits."""
+        if isinstance(data, dict):
+            for key, value in data.items():
+                self.check_numbers(value, (*path, key))
+        elif isinstance(data, list):
+            for index, value in enumerate(data):
+                self.check_numbers(value, (*path, index))
+        elif isinstance(data, int | float) and not -LARGEST < data < LARGEST:
+            self.fault(path, f"{_dotted(path)} is not a finite number of up to 64 bits")
+
     # -- shapes ----------------------------------------------------------------------------------------------
 
     def place(self, path: Path) -> Any:
@@ -219,7 +260,9 @@ class _Reader:
 
     def fault(self, path: Path, message: str) -> None:
         place = self.place(path)
-        self.faults.append((place.line, f"{self.path}:{place.line}: {message}"))
+        fault = (place.line, f"{self.path}:{place.line}: {message}")
+        if fault not in self.faults:
+            self.faults.append(fault)
 
     def table(self, data: Any, path: Path, keys: tuple[str, ...] | None) -> dict[str, Any]:
         """Return ``data`` as a table, with unknown keys reported and left out; ``keys`` of None admits all."""

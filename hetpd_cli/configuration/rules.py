@@ -37,9 +37,10 @@ def configured(rules: Sequence[Rule], configuration: Configuration) -> tuple[Rul
         if rule is None:
             faults.append(f"{where}: {word} names no rule{did_you_mean(nearest_rule(word, rules))}")
             continue
-        faults += [f"{where}: {fault}" for fault in _faults(changed.get(rule.code, rule), settings)]
-        if not faults:
-            changed[rule.code] = changed.get(rule.code, rule).configured(settings.severity, settings.parameters)
+        if rule.code in changed:
+            faults.append(f"{where}: {rule.name} is set twice, by code and by name")
+        faults += [f"{where}: {fault}" for fault in _faults(rule, settings)]
+        changed[rule.code] = rule if faults else rule.configured(settings.severity, settings.parameters)
     if faults:
         raise ConfigurationError(faults)
     return tuple(changed.get(rule.code, rule) for rule in rules)

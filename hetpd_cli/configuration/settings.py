@@ -50,15 +50,17 @@ class Image(NamedTuple):
 
 
 class Suppression(NamedTuple):
-    """Findings that are accepted: those of ``rule`` in inputs like ``path`` that rest on a fact like ``fact``.
+    """Findings that are accepted: those of ``rule`` in inputs like ``path``.
 
+    Where given, ``handoff`` is a glob of the boundary, and ``pool`` and ``fact`` of one fact that the finding rests on.
     ``until`` is the last day on which it holds.
     """
 
     rule: str
     path: str
+    pool: str
+    handoff: str
     fact: str
-    of: str
     until: date | None
     reason: str
     place: Place

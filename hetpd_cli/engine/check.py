@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from hetpd_cli.deployment import AGGREGATED
 from hetpd_cli.engine.catalogue import INPUT, Rule
@@ -108,23 +108,41 @@ def _undecided(rule: Rule, waiting: list[tuple[Scope, Verdict]], scopes: Scopes)
 # -- reports ---------------------------------------------------------------------------------------------------
 
 
-def check(readings: Sequence[Reading], rules: Sequence[Rule], problems: Sequence[Problem] = ()) -> Report:
+class Acceptance(Protocol):
+    """Says of each violation whether somebody accepts it, and why."""
+
+    def concerns(self, code: str) -> bool:
+        """Tell whether violations of the rule ``code`` may be accepted at all."""
+        ...
+
+    def reason(self, finding: Finding) -> str | None:
+        """Return why a finding of a single violation is accepted, or None if it is not."""
+        ...
+
+
+def check(
+    readings: Sequence[Reading],
+    rules: Sequence[Rule],
+    problems: Sequence[Problem] = (),
+    acceptance: Acceptance | None = None,
+) -> Report:
     """Check ``readings`` against ``rules`` and report ``problems`` with what is wrong with the readings themselves.
 
-    Raises RuleCrashError where a rule is faulty.
+    What ``acceptance`` accepts is in the report with the reason. Raises RuleCrashError where a rule is faulty.
     """
     findings: list[Finding] = _of_problems(problems, rules)
     undecided: list[Undecided] = []
     inputs: list[InputReport] = []
     outcomes: list[tuple[Rule, str]] = []
     for reading in readings:
-        findings += _of_problems(reading.problems, rules)
+        findings += [_accepted(found, acceptance) for found in _of_problems(reading.problems, rules)]
         labels: list[str] = []
         for deployment in reading.deployments:
-            findings += _of_problems(misspelt_ids(deployment), rules)
+            findings += [_accepted(found, acceptance) for found in _of_problems(misspelt_ids(deployment), rules)]
             judged = judge_deployment(deployment, rules)
-            findings += [finding(group) for group in merge(judged.violations)]
-            undecided += [entry for _, entry in judged.undecided]
+            for group in merge(judged.violations):
+                findings += _findings_of(group, acceptance)
+            undecided += [entry._replace(path=reading.path) for _, entry in judged.undecided]
             by_code = judged.outcomes
             outcomes += [(rule, outcome) for rule in rules for outcome in sorted(by_code.get(rule.code, ()))]
             labels += [f"{handoff.prefill} -> {handoff.decode}" for handoff in deployment.handoffs]
@@ -140,6 +158,22 @@ def check(readings: Sequence[Reading], rules: Sequence[Rule], problems: Sequence
         settling=_settling(undecided),
         texts={text.path: text.text for reading in readings for text in reading.texts},
     )
+
+
+def _accepted(found: Finding, acceptance: Acceptance | None) -> Finding:
+    if acceptance is None or not acceptance.concerns(found.code):
+        return found
+    return found._replace(suppressed=acceptance.reason(found))
+
+
+def _findings_of(group: list[Violation], acceptance: Acceptance | None) -> list[Finding]:
+    """Return the finding of violations of one cause; those that are accepted for one reason make one of their own."""
+    if acceptance is None or not acceptance.concerns(group[0].rule.code):
+        return [finding(group)]
+    parts: dict[str | None, list[Violation]] = {}
+    for member in group:
+        parts.setdefault(acceptance.reason(finding([member])), []).append(member)
+    return [finding(members)._replace(suppressed=reason) for reason, members in parts.items()]
 
 
 def with_problems(report: Report, problems: Sequence[Problem], rules: Sequence[Rule]) -> Report:

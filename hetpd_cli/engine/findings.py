@@ -207,6 +207,7 @@ def finding(group: list[Violation]) -> Finding:
         facts=views,
         evidence=rule.evidence,
         identity=_identity(group),
+        parts=tuple(_identity([member]) for member in group) if len(group) > 1 else (),
     )
 
 
@@ -224,7 +225,8 @@ def _identity(group: list[Violation]) -> tuple[str, ...]:
 
 
 def _fallback(member: Violation) -> tuple[LabelledPlace, ...]:
-    for subject in member.scope.subjects.values():
+    subjects = [*member.scope.subjects.values(), *(one for some in member.scope.collections.values() for one in some)]
+    for subject in subjects:
         if subject.place is not None:
             return (LabelledPlace(subject.place, "declared here", primary=True),)
     raise ValueError(f"{member.rule.code} has no place to point at")

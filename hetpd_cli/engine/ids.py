@@ -23,14 +23,16 @@ def misspelt_ids(deployment: Deployment) -> list[Problem]:
     sections = [pool.settings for pool in deployment.pools]
     sections += [part.settings for part in deployment.handoffs] + [host.settings for host in deployment.hosts]
     for section in sections:
-        for path, table in TABLES.items():
-            problem = _misspelt(section, path, table)
+        for path in TABLES:
+            problem = misspelt_id(section, path)
             if problem is not None:
                 found.setdefault(problem.places[0].place, problem)
     return list(found.values())
 
 
-def _misspelt(section: Section, path: str, table: str) -> Problem | None:
+def misspelt_id(section: Section, path: str) -> Problem | None:
+    """Return the problem with the id at ``path`` of a section (a key of :data:`TABLES`), if there is any."""
+    table = TABLES[path]
     stated, name = section.stated.get(path), section.text(path)
     if stated is None or name is None or stated.place is None or row(table, name) is not None:
         return None

@@ -54,7 +54,7 @@ def _input(item: InputReport, options: Options) -> dict[str, Any]:
 
 def _finding(finding: Finding, options: Options) -> dict[str, Any]:
     fields = finding._asdict()
-    del fields["identity"]
+    del fields["identity"], fields["parts"]
     return fields | {
         "fingerprint": finding.fingerprint,
         "places": [_labelled(spot, options) for spot in finding.places],
@@ -89,7 +89,7 @@ def as_fact(fact: FactView, options: Options) -> dict[str, Any]:
 
 def _undecided(item: Undecided, options: Options) -> dict[str, Any]:
     needs = [need._asdict() | {"place": as_place(need.place, options)} for need in item.needs]
-    return item._asdict() | {"needs": needs}
+    return item._asdict() | {"path": path_text(item.path, options), "needs": needs}
 
 
 def _summary(report: Report) -> dict[str, Any]:

@@ -54,11 +54,11 @@ def find(paths: Iterable[str]) -> Found:
         if path != STDIN and os.path.isdir(path):  # noqa: PTH112 (paths stay text: file names need not be UTF-8)
             below = list(_walk(path))
             for file in below:
-                files.setdefault(file, file)
+                files.setdefault(os.path.abspath(file), file)  # noqa: PTH100
             if not below:
                 empty.append(path)
         else:
-            named.add(files.setdefault(path if path == STDIN else os.path.normpath(path), path))
+            named.add(files.setdefault(path if path == STDIN else os.path.abspath(path), path))  # noqa: PTH100
     return Found(tuple(files.values()), tuple(empty), frozenset(named))
 
 

@@ -7,7 +7,8 @@ that is no comment.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hetpd_cli.nearest import nearest
 from hetpd_cli.sources.text import Positions, SourceText
@@ -18,37 +19,65 @@ if TYPE_CHECKING:
     from hetpd_cli.places import Place
 
 _DIRECTIVE = re.compile(
-    r"(?:^|(?<=\s))#[ \t]*hetpd:[ \t]*(?P<word>[A-Za-z-]*)(?:[ \t]*\[(?P<rules>[^\]\r\n]*)\])?(?P<reason>[^\r\n]*)",
-    re.M,
+    r"(?:^|(?<=\s))#[ \t]*hetpd(?P<colon>[ \t]*:)?[ \t]*(?P<word>[a-z-]*)"
+    r"(?:[ \t]*\[(?P<rules>[^\]\r\n]*)\])?(?P<reason>[^\r\n]*)",
+    re.M | re.I,
 )
 WORD = "ignore"
 
 
 class Comment(NamedTuple):
-    """A comment that speaks to hetpd: the word after the colon, rules, reason, and the line it is about."""
+    """A comment that speaks to hetpd: the word after the colon, rules, reason, and the line it is about.
+
+    ``quiet`` says that it stands within a text of the input: a launch script, or a text that only looks like it.
+    ``colon`` says that the colon behind `hetpd` is there.
+    """
 
     place: Place
     word: str
     rules: tuple[str, ...] | None
     reason: str
     line: int
+    quiet: bool = False
+    colon: bool = True
 
 
 def comments(source: SourceText) -> Iterator[Comment]:
     """Yield every comment of ``source`` that speaks to hetpd: with rules in brackets, or with a word like `ignore`."""
-    if "hetpd:" not in source.text:
+    matches = [match for match in _DIRECTIVE.finditer(source.text) if _speaks_to_us(match)]
+    if not matches:
         return
     positions = Positions(source)
     following = _lines_with_content(positions)
-    for match in _DIRECTIVE.finditer(source.text):
+    within = _texts_within(source.text)
+    for match in matches:
         named = match["rules"]
-        if named is None and nearest(match["word"], (WORD,)) is None:
-            continue
         place = positions.place(match.start(), match.end())
         rules = None if named is None else tuple(word.strip() for word in named.split(",") if word.strip())
         alone = not positions.line_of(match.start())[: place.column - 1].strip()
         line = following[place.line] if alone else place.line
-        yield Comment(place, match["word"], rules, match["reason"].strip(" \t:-"), line)
+        quiet = any(start <= match.start() < end for start, end in within)
+        reason = match["reason"].strip(" \t:-")
+        yield Comment(place, match["word"].lower(), rules, reason, line, quiet, match["colon"] is not None)
+
+
+def _speaks_to_us(match: re.Match[str]) -> bool:
+    like = nearest(match["word"], (WORD,)) is not None
+    return match["rules"] is not None and like if match["colon"] is None else match["rules"] is not None or like
+
+
+def _texts_within(text: str) -> list[tuple[int, int]]:
+    """Return where the quoted and block scalars of a YAML text stand: a `#` within them begins no comment."""
+    import yaml
+
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    found: list[tuple[int, int]] = []
+    with suppress(yaml.YAMLError):
+        events: Any = yaml.parse(text, Loader=loader)
+        for event in events:
+            if isinstance(event, yaml.ScalarEvent) and event.style is not None:
+                found += [(event.start_mark.index, event.end_mark.index)]  # type: ignore[union-attr]
+    return found
 
 
 def _lines_with_content(positions: Positions) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -106,7 +107,10 @@ def test_the_command_line_comes_before_the_configuration(hetpd, tmp_path) -> Non
         ("ignore = ['HPD777']\n", "hetpd: HPD777 names no rule"),
         ("[rules.HPD777]\n", "hetpd: hetpd.toml:1: HPD777 names no rule"),
         ("[[assume]]\nfact='x'\nvalue=1\nreason='r'\n", "hetpd: hetpd.toml:1: x is no fact of a pool"),
-        ("baseline = 'none.json'\n", "hetpd: cannot read the baseline none.json"),
+        (
+            "baseline = 'none.json'\n",
+            "hetpd: no baseline: cannot read none.json: no such file; --write-baseline makes one",
+        ),
         ("rule-folders = ['none']\n", "hetpd: none: no such folder of rules\n"),
         ("table-folders = ['none']\n", "hetpd: cannot read the tables in none"),
         ("x = [", "hetpd: hetpd.toml: not TOML"),
@@ -135,7 +139,7 @@ def test_config_and_no_config_exclude_each_other(hetpd) -> None:
 def test_a_baseline_is_written_used_and_shrinks_by_itself(hetpd, tmp_path) -> None:
     assert hetpd("check", "deploy", "--write-baseline")[0] == 2
     code, shown, said = hetpd("check", "deploy", "--baseline", "base.json", "--write-baseline")
-    assert (code, shown, said) == (0, "", "hetpd: 2 findings written to base.json\n")
+    assert (code, shown, said) == (0, "", "hetpd: 2 findings in base.json\n")
     written = json.loads((tmp_path / "base.json").read_text())
     assert [(entry["path"], entry["code"], entry["count"]) for entry in written["findings"]] == [
         ("deploy/a.yaml", "HPD201", 1),
@@ -161,9 +165,83 @@ def test_what_is_not_looked_at_stays_in_the_baseline(hetpd, tmp_path) -> None:
     assert hetpd("check", "deploy/b.yaml", "--baseline", "base.json")[0] == 0
     assert hetpd("check", "deploy", "--select", "HPD3", "--baseline", "base.json")[0] == 0
     assert (tmp_path / "base.json").read_bytes() == before
-    (tmp_path / "deploy" / "a.yaml").write_text("\xff", encoding="latin-1")
+    (tmp_path / "deploy" / "a.yaml").write_text("hetpd: 1\n# \xff", encoding="latin-1")
     assert hetpd("check", "deploy", "--baseline", "base.json")[0] == 3
     assert (tmp_path / "base.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PAIR.replace("connector: mooncake", "connector: {{ .Values.connector }}"),
+        PAIR.replace("connector: mooncake, ", ""),
+        PAIR.replace("hetpd: 1", "apiVersion: 1"),
+        PAIR.replace("name: d", "nmae: d"),
+    ],
+    ids=["template", "not stated", "no deployment", "misspelt"],
+)
+def test_what_is_open_is_not_gone(hetpd, tmp_path, text) -> None:
+    hetpd("check", "deploy", "--select", "HPD501", "--baseline", "base.json", "--write-baseline")
+    before = (tmp_path / "base.json").read_bytes()
+    (tmp_path / "deploy" / "a.yaml").write_text(text)
+    hetpd("check", "deploy", "--baseline", "base.json")
+    assert (tmp_path / "base.json").read_bytes() == before
+
+
+def test_a_finding_that_rests_on_an_assumption_is_not_gone_without_it(hetpd, tmp_path) -> None:
+    (tmp_path / "deploy" / "a.yaml").write_text(PAIR.replace("connector: mooncake, ", ""))
+    (tmp_path / "hetpd.toml").write_text('[[assume]]\nfact = "connector.name"\nvalue = "mooncake"\nreason = "r"\n')
+    hetpd("check", "deploy", "--select", "HPD501", "--baseline", "base.json", "--write-baseline")
+    before = (tmp_path / "base.json").read_bytes()
+    assert b"HPD501" in before
+    hetpd("check", "deploy", "--no-config", "--baseline", "base.json")
+    assert (tmp_path / "base.json").read_bytes() == before
+
+
+def test_a_file_that_is_deleted_leaves_the_baseline(hetpd, tmp_path) -> None:
+    (tmp_path / "deploy" / "b.yaml").write_text(PAIR)
+    hetpd("check", "deploy", "--baseline", "base.json", "--write-baseline")
+    (tmp_path / "deploy" / "b.yaml").unlink()
+    assert hetpd("check", "deploy/a.yaml", "--baseline", "base.json")[2] == ""
+    assert (
+        hetpd("check", "deploy", "--baseline", "base.json")[2] == "hetpd: 2 findings are gone and have left base.json\n"
+    )
+
+
+def test_writing_again_keeps_what_was_not_looked_at(hetpd, tmp_path) -> None:
+    (tmp_path / "deploy" / "b.yaml").write_text(PAIR)
+    hetpd("check", "deploy", "--baseline", "base.json", "--write-baseline")
+    before = (tmp_path / "base.json").read_bytes()
+    hetpd("check", "deploy/a.yaml", "--select", "HPD201", "--baseline", "base.json", "--write-baseline")
+    assert (tmp_path / "base.json").read_bytes() == before
+
+
+def test_what_cannot_be_read_is_never_accepted(hetpd, tmp_path) -> None:
+    (tmp_path / "deploy" / "a.yaml").write_text("hetpd: 1\npools: [\n")
+    assert hetpd("check", "deploy", "missing.yaml", "--baseline", "base.json", "--write-baseline")[0] == 3
+    assert json.loads((tmp_path / "base.json").read_text())["findings"] == []
+
+
+def test_only_a_baseline_is_overwritten(hetpd, tmp_path) -> None:
+    before = (tmp_path / "deploy" / "a.yaml").read_bytes()
+    assert hetpd("check", "deploy", "--baseline", "deploy/a.yaml", "--write-baseline")[0] == 2
+    assert (tmp_path / "deploy" / "a.yaml").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["deploy"]
+
+
+def test_one_file_under_two_names_is_one(hetpd, tmp_path) -> None:
+    code, shown, _ = hetpd("check", "deploy/a.yaml", str(tmp_path / "deploy" / "a.yaml"), "-f", "json")
+    assert (code, len(json.loads(shown)["inputs"])) == (1, 1)
+
+
+def test_a_baseline_that_is_no_file_is_refused(hetpd, tmp_path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("pipe", "deploy"):
+        assert hetpd("check", "deploy", "--baseline", path)[0] == 2
+
+
+def test_a_baseline_that_cannot_be_written_is_said(hetpd, tmp_path) -> None:
+    assert hetpd("check", "deploy", "--baseline", "none/base.json", "--write-baseline")[0] == 2
 
 
 def test_the_folder_of_the_call_does_not_matter(hetpd, tmp_path, monkeypatch) -> None:
@@ -182,7 +260,16 @@ def test_a_baseline_in_the_configuration(hetpd, tmp_path, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"schema": 2, "findings": []}', '{"schema": 1, "findings": [{"path": 1}]}', "["]
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"schema": 2, "findings": []}',
+        '{"schema": 1, "findings": [{"path": 1}]}',
+        "[" * 100_000,
+        '{"schema": 1, "findings": [{"path": "a", "code": "b", "facts": [], "count": 1e999}]}',
+    ],
 )
 def test_what_is_no_baseline_is_wrong_usage(hetpd, tmp_path, text) -> None:
     (tmp_path / "base.json").write_text(text)

@@ -28,11 +28,11 @@ def toml(**keys: object) -> str:
     )
 
 
-def checked(text: str, configuration: str, *, whole: bool = True):
+def checked(text: str, configuration: str, directories=(".",)):
     setting = parse(SourceText("hetpd.toml", configuration))._replace(path="hetpd.toml")
     rules = configured(catalogue(), setting)
     reading = read_text(SourceText("deploy/a.yaml", text), Limits())
-    return run([reading], Plan(rules, rules, setting, whole=whole)).report, reading
+    return run([reading], Plan(rules, rules, setting, directories=directories)).report, reading
 
 
 def fact(configuration: str, name: str, text: str = PAIR):
@@ -62,7 +62,8 @@ def fact(configuration: str, name: str, text: str = PAIR):
 )
 def test_an_assumption_fills_what_nobody_states(keys, name, value) -> None:
     found = fact(toml(**keys), name)
-    assert (found.value, found.origin, found.note, found.place) == (value, "assumed", "we know (hetpd.toml:1)", None)
+    assert (found.value, found.origin, found.note) == (value, "assumed", "we know (hetpd.toml:1)")
+    assert found.place is None if name.startswith("decode") else found.place.path == "hetpd.toml"
 
 
 def test_what_is_written_wins() -> None:
@@ -105,7 +106,7 @@ def test_an_assumption_without_effect_is_a_finding(keys, places) -> None:
     report, _ = checked(PAIR, toml(fact="kv.dtype", value='"bf16"', **keys))
     (found,) = [one for one in report.findings if one.code == "HPD905"]
     assert [f"{spot.place.path}:{spot.place.line}" for spot in found.places] == places
-    report, _ = checked(PAIR, toml(fact="kv.dtype", value='"bf16"', **keys), whole=False)
+    report, _ = checked(PAIR, toml(fact="kv.dtype", value='"bf16"', **keys), directories=())
     assert [one.code for one in report.findings] == []
 
 
@@ -135,6 +136,42 @@ def test_an_assumption_that_cannot_be_is_refused(keys, message) -> None:
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (
+            {"fact": "engine.version", "value": "0.30"},
+            'pool.engine.version is the number 0.3 where text is expected: write "0.3"',
+        ),
+        ({"fact": "engine", "value": '{name = "vllm", version = 0.30}'}, "pool.engine.version is the number 0.3"),
+    ],
+)
+def test_a_version_is_text(keys, message) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        checked(PAIR, toml(**keys))
+    assert message in str(caught.value)
+
+
+def test_a_finding_may_rest_on_assumptions_alone() -> None:
+    facts = {"rate_per_s": "1.8", "measured.requests_per_s": "1.62", "arrival": '"poisson"'}
+    configuration = "".join(toml(fact=f"workload.{fact}", value=value) + "\n" for fact, value in facts.items())
+    report, _ = checked(PAIR, configuration)
+    (found,) = [one for one in report.findings if one.code == "HPD103"]
+    assert {spot.place.path for spot in found.places} == {"hetpd.toml"}
+
+
+def test_a_second_assumption_about_a_fact_is_without_effect() -> None:
+    one = toml(fact="kv.dtype", value='"bf16"', pool="d")
+    report, _ = checked(PAIR, f"{one}\n{one}\n")
+    (found,) = [one for one in report.findings if one.code == "HPD905"]
+    assert (found.primary.line, "another one" in found.message) == (6, True)
+
+
+def test_a_misspelt_id_is_found_in_an_assumption_too() -> None:
+    report, _ = checked(PAIR, toml(fact="accelerator", value='"meatx-c600"'))
+    assert [one.primary.path for one in report.findings if one.code == "HPD021"] == ["hetpd.toml"]
+
+
 # -- images ----------------------------------------------------------------------------------------------------
 
 
@@ -153,6 +190,23 @@ def test_an_assumption_that_cannot_be_is_refused(keys, message) -> None:
 )
 def test_an_image_is_matched_whole(image, pattern, version) -> None:
     assert image_version(image, pattern) == version
+
+
+def test_a_hostile_pattern_takes_no_time() -> None:
+    assert image_version("a" * 5_000, "*a" * 20 + "*b") is None
+    assert image_version("a" * 5_000 + "b", "*a" * 20 + "*b") == ""
+
+
+def test_an_engine_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="did you mean vllm"):
+        checked(PAIR, '[images]\n"*" = "vlm"\n')
+
+
+def test_an_image_that_nothing_has_is_a_finding() -> None:
+    report, _ = checked(PAIR, '[images]\n"example.com/wllm:*" = "vllm"\n')
+    assert [one.code for one in report.findings] == ["HPD905"]
+    report, _ = checked(PAIR, '[images]\n"example.com/wllm:*" = "vllm"\n', directories=("deploy",))
+    assert report.findings == ()
 
 
 def test_an_image_states_engine_and_version() -> None:

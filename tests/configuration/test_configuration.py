@@ -94,7 +94,16 @@ def test_the_table_of_a_pyproject(tmp_path) -> None:
         ("selct = []\n", ":1: selct is no key of the configuration, did you mean select?"),
         ("\n[rules.HPD201]\nseverity = 'fatal'\n", ":3: rules.HPD201.severity is 'fatal', not error, warning, info"),
         ("[rules.HPD201]\nseverity = 'eror'\n", ":2: rules.HPD201.severity is 'eror', did you mean error?"),
-        ("[rules.HPD103]\nnoise = 'x'\n", ":2: rules.HPD103.noise is 'x' where a number is expected"),
+        ("[rules.HPD103]\nnoise = 'x'\n", ":2: rules.HPD103.noise is 'x' where a positive number is expected"),
+        ("[rules.HPD103]\nnoise = -1\n", ":2: rules.HPD103.noise is -1 where a positive number is expected"),
+        ("[rules.HPD103]\nnoise = 0\n", ":2: rules.HPD103.noise is 0 where a positive number is expected"),
+        ("[rules.HPD103]\nnoise = nan\n", ":2: rules.HPD103.noise is not a finite number of up to 64 bits"),
+        ("[rules.HPD103]\nnoise = inf\n", ":2: rules.HPD103.noise is not a finite number of up to 64 bits"),
+        (f"select = 0x{'f' * 5000}\n", ":1: select is not a finite number of up to 64 bits"),
+        (
+            "[[suppress]]\nrule = 'x'\nreason = 'r'\npool = 'a'\nhandoff = 'b'\n",
+            ":4: suppress[1] names a pool and a handoff: one of the two is enough",
+        ),
         ("rules = 3\n", ":1: rules is 3 where a table is expected"),
         ("select = 3\n", ":1: select is 3 where a list of texts is expected"),
         ("select = [1]\n", ":1: select is [1] where a list of texts is expected"),
@@ -144,8 +153,8 @@ def test_a_text_that_looks_like_keys_moves_no_line(tmp_path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"\xff\xfe", b"a" * (2**20 + 1), b"", b"\x00", b"[" * 5000],
-    ids=["utf", "large", "empty", "nul", "deep"],
+    [b"\xff\xfe", b"a" * (2**20 + 1), b"", b"\x00", b"[" * 5000, b"a." * 50_000 + b"a = 1", b"a = " + b"9" * 5000],
+    ids=["utf", "large", "empty", "nul", "deep", "parts", "digits"],
 )
 def test_hostile_files_raise_one_thing_only(tmp_path, content) -> None:
     path = tmp_path / "hetpd.toml"
@@ -176,7 +185,7 @@ def test_the_nearest_above_the_inputs_is_found(tmp_path, monkeypatch) -> None:
     assert find([str(inner / "deploy.yaml")]) == str(tmp_path / "pyproject.toml")
     (tmp_path / "a" / "hetpd.toml").touch()
     assert find([str(inner)]) == str(tmp_path / "a" / "hetpd.toml")
-    (inner / "pyproject.toml").write_text("[tool.other]\n", encoding="utf-8")
+    (inner / "pyproject.toml").write_text("[tool.other]\n# no tool.hetpd here\n", encoding="utf-8")
     assert find([str(inner)]) == str(tmp_path / "a" / "hetpd.toml")
     monkeypatch.chdir(tmp_path)
     assert find(["a/b/deploy.yaml", "-"]) == "pyproject.toml"
@@ -213,6 +222,8 @@ def test_the_schema_knows_the_same_keys() -> None:
         "[rules.x]\nseverity = 3",
         "[rules.x]\nlimit = true",
         "[rules.x]\nlimit = 3",
+        "[rules.x]\nlimit = -3",
+        "[[suppress]]\nrule='a'\nreason='r'\npool='x'\nhandoff='y'",
         "[[assume]]",
         "[[assume]]\nfact='a'\nvalue=[]\nreason='r'",
         "[[assume]]\nfact='a'\nvalue=1\nreason=''",

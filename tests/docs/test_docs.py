@@ -44,7 +44,7 @@ def test_a_configuration_in_the_documentation_can_be_used(page, block, tmp_path)
     configuration = parse(SourceText("hetpd.toml", block))._replace(path="hetpd.toml")
     rules = configured(catalogue(), configuration)
     selected(rules, configuration.select, configuration.ignore)
-    assume([], configuration, whole=True)
+    assume([], configuration)
     for entry in configuration.suppress:
         assert rule_called(entry.rule, rules) is not None
 

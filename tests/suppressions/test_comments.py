@@ -26,6 +26,7 @@ def read(text: str) -> list[tuple[str, tuple[str, ...] | None, str, int]]:
         ("a: 1 # hetpd: ignore because", [("ignore", None, "because", 1)]),
         ("a: 1 # hetpd: disable[x] because", [("disable", ("x",), "because", 1)]),
         ("a: 1 # hetpd: ignore[x]", [("ignore", ("x",), "", 1)]),
+        ("a: 1 # HETPD: Ignore[x] because", [("ignore", ("x",), "because", 1)]),
         ("a: 1 # a note # hetpd: ignore[x] because", [("ignore", ("x",), "because", 1)]),
         ("a: 1 # hetpd: ignore[x] because\r\nb: 2 # hetpd: ignore[y] of that\r\n", [
             ("ignore", ("x",), "because", 1), ("ignore", ("y",), "of that", 2),
