@@ -52,7 +52,8 @@ def _use_tables(configuration: Configuration) -> None:
     try:
         use_own([in_folder(configuration, folder) for folder in configuration.table_folders])
     except TableError as error:
-        raise ConfigurationError(str(error).splitlines()) from None
+        faults = [f"{configuration.path}: table-folders: {line}" for line in str(error).splitlines()]
+        raise ConfigurationError(faults) from None
 
 
 def _own_rules(configuration: Configuration) -> list[Rule]:
@@ -66,10 +67,11 @@ def _own_rules(configuration: Configuration) -> list[Rule]:
         try:
             found = load_custom_rules(Path(in_folder(configuration, folder)))
         except CustomRuleError as error:
-            raise ConfigurationError([str(error)]) from None
+            raise ConfigurationError([f"{configuration.path}: rule-folders: {error}"]) from None
         for rule in found:
             for word in (rule.code, rule.name):
                 if taken.setdefault(word, folder) != folder:
-                    raise ConfigurationError([f"{folder}: {word} is already taken by a rule in {taken[word]}"])
+                    fault = f"{configuration.path}: {folder}: {word} is already taken by a rule in {taken[word]}"
+                    raise ConfigurationError([fault])
         rules += found
     return rules

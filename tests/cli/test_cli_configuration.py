@@ -111,8 +111,8 @@ def test_the_command_line_comes_before_the_configuration(hetpd, tmp_path) -> Non
             "baseline = 'none.json'\n",
             "hetpd: no baseline: cannot read none.json: no such file; --write-baseline makes one",
         ),
-        ("rule-folders = ['none']\n", "hetpd: none: no such folder of rules\n"),
-        ("table-folders = ['none']\n", "hetpd: cannot read the tables in none"),
+        ("rule-folders = ['none']\n", "hetpd: hetpd.toml: rule-folders: none: no such folder of rules\n"),
+        ("table-folders = ['none']\n", "hetpd: hetpd.toml: table-folders: cannot read the tables in none"),
         ("x = [", "hetpd: hetpd.toml: not TOML"),
     ],
 )
@@ -305,7 +305,9 @@ def test_a_faulty_rule_is_wrong_usage(hetpd, tmp_path) -> None:
     (tmp_path / "hetpd.toml").write_text('rule-folders = ["our-rules"]\n')
     code, _, said = hetpd("check", "deploy")
     assert code == 2
-    assert said.startswith("hetpd: our-rules/ports.yaml:8: require: pool.connector.side_channel.prt is no fact")
+    assert said.startswith(
+        "hetpd: hetpd.toml: rule-folders: our-rules/ports.yaml:8: require: pool.connector.side_channel.prt is no fact"
+    )
 
 
 def test_own_tables_are_used(hetpd, tmp_path) -> None:
