@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from hetpd_cli.configuration.assume import apply as assume
 from hetpd_cli.configuration.settings import Configuration
 from hetpd_cli.engine.check import check, with_problems
-from hetpd_cli.suppressions.apply import Asked, Suppressions
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -16,7 +15,9 @@ if TYPE_CHECKING:
 
     from hetpd_cli.engine.catalogue import Rule
     from hetpd_cli.findings import Report
+    from hetpd_cli.sources.problems import Problem
     from hetpd_cli.sources.reader import Reading
+    from hetpd_cli.suppressions.apply import Suppressions
     from hetpd_cli.suppressions.baseline import Baseline, Key
 
 
@@ -36,10 +37,10 @@ class Plan(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The report, and how often each entry of the baseline was used."""
+    """The report, and how often each entry of the baseline was used; None without one."""
 
     report: Report
-    used: Counter[Key]
+    used: Counter[Key] | None
 
 
 def run(readings: Sequence[Reading], plan: Plan) -> Outcome:
@@ -48,12 +49,31 @@ def run(readings: Sequence[Reading], plan: Plan) -> Outcome:
     Raises ConfigurationError for an assumption that cannot be, RuleCrashError for a faulty rule.
     """
     configuration = plan.configuration
-    problems = assume(readings, configuration, plan.directories) if configuration.path else []
-    asked = Asked(plan.rules, frozenset(rule.code for rule in plan.selected), plan.directories)
-    texts = [text for reading in readings for text in reading.texts]
-    suppressions = Suppressions(texts, asked, configuration, plan.baseline, plan.today)
+    problems: list[Problem] = []
+    if configuration.path:
+        from hetpd_cli.configuration.assume import apply as assume
+
+        problems = assume(readings, configuration, plan.directories)
+    suppressions = _suppressions(readings, plan)
     report = check(readings, plan.selected, problems, suppressions)
     if configuration.path:
         report = report._replace(texts={**report.texts, configuration.path: configuration.text})
+    if suppressions is None:
+        return Outcome(report, None)
     report = with_problems(report, suppressions.problems(report), plan.selected)
     return Outcome(report, suppressions.used)
+
+
+_MAY_SUPPRESS = re.compile(r"#[ \t]*hetpd", re.I)
+
+
+def _suppressions(readings: Sequence[Reading], plan: Plan) -> Suppressions | None:
+    """Return what is accepted; None where nobody can have accepted anything, so that nothing is imported for it."""
+    texts = [text for reading in readings for text in reading.texts]
+    configured = bool(plan.configuration.suppress) or plan.baseline is not None
+    if not configured and not any(_MAY_SUPPRESS.search(text.text) for text in texts):
+        return None
+    from hetpd_cli.suppressions.apply import Asked, Suppressions
+
+    asked = Asked(plan.rules, frozenset(rule.code for rule in plan.selected), plan.directories)
+    return Suppressions(texts, asked, plan.configuration, plan.baseline, plan.today)

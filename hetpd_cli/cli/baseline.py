@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from hetpd_cli.report.style import inert
 from hetpd_cli.report.words import plural
+from hetpd_cli.suppressions import BaselineError
 from hetpd_cli.suppressions.apply import SELF
-from hetpd_cli.suppressions.baseline import BaselineError, Looked, load, of_findings, renewed, shrunk, store
+from hetpd_cli.suppressions.baseline import Looked, load, of_findings, renewed, shrunk, store
 
 if TYPE_CHECKING:
     from hetpd_cli.checking import Outcome, Plan
@@ -53,7 +55,7 @@ def write_baseline(path: str | None, outcome: Outcome, plan: Plan) -> None:
 
 def shrink(baseline: Baseline, outcome: Outcome, plan: Plan) -> None:
     """Take out of the baseline's file what no longer occurs, as far as the run can tell."""
-    smaller = shrunk(baseline, outcome.used, looked(outcome, plan))
+    smaller = shrunk(baseline, outcome.used or Counter(), looked(outcome, plan))
     gone = baseline.counts.total() - smaller.counts.total()
     if not gone:
         return

@@ -17,7 +17,7 @@ from hetpd_cli.report import renderer
 from hetpd_cli.report.style import inert
 from hetpd_cli.sources.inputs import find
 from hetpd_cli.sources.text import STDIN, Limits
-from hetpd_cli.suppressions.baseline import BaselineError
+from hetpd_cli.suppressions import BaselineError
 
 if TYPE_CHECKING:
     from hetpd_cli.checking import Outcome

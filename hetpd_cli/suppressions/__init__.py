@@ -3,3 +3,7 @@
 A suppressed finding stays in the report, with the reason, and is counted. A suppression that suppresses nothing,
 names no rule, gives no reason or has run out is a finding itself.
 """
+
+
+class BaselineError(ValueError):
+    """A baseline that cannot be used."""

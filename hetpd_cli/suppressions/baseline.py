@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hetpd_cli.sources.problems import Problem
 from hetpd_cli.sources.text import STDIN_SHOWN, Limits, read_source
+from hetpd_cli.suppressions import BaselineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,10 +25,6 @@ SCHEMA = 1
 MAX_BYTES = 16 * 2**20
 MOST = 2**31
 """Largest count that an entry has."""
-
-
-class BaselineError(ValueError):
-    """A baseline that cannot be used."""
 
 
 class Key(NamedTuple):
