@@ -109,7 +109,8 @@ def _listed(names: list[str]) -> str:
 
 def _of_group(name: str, group: list[Violation]) -> str:
     if name.startswith("param."):
-        return number_text(group[0].rule.data["parameters"][name.removeprefix("param.")]["value"])
+        parameter = group[0].rule.data["parameters"][name.removeprefix("param.")]
+        return number_text(parameter["value"]) + unit_text(parameter["value"], parameter["unit"])
     try:
         return shown(group[0].scope.fact(name))
     except KeyError:

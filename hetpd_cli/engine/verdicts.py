@@ -289,6 +289,19 @@ def needs(verdict: Verdict, scope: Scope) -> list[Leaf]:
     return list(found.values())
 
 
+def reasons(verdict: Verdict) -> list[str]:
+    """Return why the facts that an undecided verdict read are unknown, as said by those that rest on no unknown one."""
+    found: dict[str, None] = {}
+    stack = [*verdict.requirement.values(), *verdict.condition.values()][::-1]
+    while stack:
+        fact = stack.pop()
+        behind = [one for one in fact.inputs if one.unknown]
+        if isinstance(fact.value, Unknown) and not behind:
+            found.setdefault(fact.value.reason)
+        stack += behind[::-1]
+    return list(found)
+
+
 def _statable(fact: Fact) -> Iterator[Fact]:
     """Yield the unknown facts behind ``fact`` that are fields of a deployment, the nearest ones only."""
     if not fact.unknown:
