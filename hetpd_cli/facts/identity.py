@@ -86,7 +86,7 @@ _ADAPTERS = ("prefill.model.adapters", "decode.model.adapters")
 
 
 def _covers_adapters(ours: Value, *theirs: Value) -> Truth:
-    """Tell whether each adapter of prefill is served by some pool of ``theirs``; an entry is a name, `name=path`, a path.
+    """Tell whether some pool of ``theirs`` serves each adapter of ``ours``; an entry is a name, `name=path` or a path.
 
     One name for two paths is not known to be two adapters, nor is a path known to lack a name.
     """
@@ -121,7 +121,7 @@ def _adapters(path: str, description: str, of_siblings: tuple[str, ...] = ()) ->
 _adapters("adapters_covered", "Whether decode serves every adapter that prefill serves.")
 _adapters(
     "adapters_served",
-    "Whether every adapter that prefill serves is served by this decode pool or another one that prefill hands over to.",
+    "Whether this decode pool, or another one that prefill hands over to, serves each adapter that prefill serves.",
     ("model.adapters",),
 )
 

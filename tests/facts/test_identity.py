@@ -109,7 +109,9 @@ def test_adapters_of_prefill_that_decode_serves(name, one, other, same) -> None:
 )
 def test_adapters_may_be_spread_over_the_decode_pools_of_one_prefill_pool(decodes, covered, served) -> None:
     def pool(name: str, role: str, adapters: list[str] | None) -> str:
-        return f"  - {{name: {name}, role: {role}, model: {{id: a/b{f', adapters: {adapters}' if adapters else ''}}}}}\n"
+        return (
+            f"  - {{name: {name}, role: {role}, model: {{id: a/b{f', adapters: {adapters}' if adapters else ''}}}}}\n"
+        )
 
     text = "hetpd: 1\npools:\n" + pool("p", "prefill", ["a", "b"]) + pool("p2", "prefill", ["b", "c"])
     text += "".join(pool(f"d.{number}", "decode", adapters) for number, adapters in enumerate(decodes))
