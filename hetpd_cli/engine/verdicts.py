@@ -204,6 +204,8 @@ def _prefixes(scope: Scope) -> dict[Subject, str]:
     for collection, members in scope.collections.items():
         for member in members:
             prefixes.setdefault(member, f"{collection}[{member.name}]")
+    for sibling in getattr(scope.subjects.get("handoff"), "siblings", ()):
+        prefixes.setdefault(sibling, f"siblings[{sibling.name}]")
     return prefixes
 
 
