@@ -98,6 +98,7 @@ class Verdict(NamedTuple):
 
     ``targets`` are the decode pools that a reroute leads to. ``portable`` holds the words of :data:`PORTABLE` that are
     possible as far as layout, partition and numbers go. ``needs`` are the facts that would settle an undecided verdict.
+    Where a closed gate ``concerns`` some states only, ``others`` is the word for the other ones.
     """
 
     word: str
@@ -105,6 +106,8 @@ class Verdict(NamedTuple):
     targets: tuple[str, ...] = ()
     portable: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()
+    concerns: str | None = None
+    others: str | None = None
 
 
 class Contract(NamedTuple):
@@ -123,8 +126,12 @@ class Contract(NamedTuple):
 
     @property
     def broken(self) -> bool:
-        """Whether the state can't cross as things stand: an invariant differs, or a needed change is not made."""
-        return self.verdict.word in CLOSED or any(step.missing for step in self.steps)
+        """Whether a state is lost as things stand: an invariant differs, or a needed change is not made.
+
+        None is lost where only some states do not cross, and another pool takes these.
+        """
+        spread = self.verdict.word == "reroute" and self.verdict.concerns is not None
+        return (self.verdict.word in CLOSED and not spread) or any(step.missing for step in self.steps)
 
 
 class ContractReport(NamedTuple):

@@ -10,7 +10,7 @@ from hetpd_cli.engine.catalogue import INPUT, Rule
 from hetpd_cli.engine.findings import finding, input_finding, merge, violation
 from hetpd_cli.engine.ids import misspelt_ids
 from hetpd_cli.engine.scopes import Scopes
-from hetpd_cli.engine.verdicts import HOLDS, NOT_APPLICABLE, UNDECIDED, VIOLATED, judge, needs
+from hetpd_cli.engine.verdicts import HOLDS, NOT_APPLICABLE, UNDECIDED, VIOLATED, judge, needs, reasons
 from hetpd_cli.facts.values import Unknown
 from hetpd_cli.findings import CELLS, SEVERITIES, Finding, InputReport, Need, Report, Tally, Undecided
 
@@ -102,6 +102,8 @@ def _undecided(rule: Rule, waiting: list[tuple[Scope, Verdict]], scopes: Scopes)
             )
     labels = dict.fromkeys(label for scope, _ in waiting for label in scopes.boundaries_of(scope))
     reason = next((verdict.reason for _, verdict in waiting if verdict.reason), "")
+    if not wanted and not reason:
+        reason = "; ".join(dict.fromkeys(why for _, verdict in waiting for why in reasons(verdict)))
     return Undecided(rule.code, rule.name, rule.cell, tuple(labels), tuple(wanted.values()), reason)
 
 

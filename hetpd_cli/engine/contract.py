@@ -4,13 +4,18 @@
 runtime schema have to be equal; decode has to serve every adapter that prefill serves, and to admit sequences as long
 as prefill does. Where an invariant is known to differ, the state never crosses:
 
-1. *reroute*, if a decode pool that the same prefill pool hands over to is known to agree in every invariant;
+1. *reroute*, if a decode pool that the same prefill pool hands over to is known to agree in every invariant, and every
+   change that it needs is known to be made;
 2. else *recompute* on decode, if model, adapters and token range are known to agree (so decode can produce the same
    state itself) and decode's engine is known to compute prompts in a decode worker;
 3. else *reject*.
 
-The gate never opens again when more is stated; which of the three is advised may change, as the first two are advised
-only where they are known to be possible. Where no invariant is known to differ and one is unknown: *undecided*.
+A shorter context or fewer adapters on decode concern some states only, and the verdict says which; the others cross as
+they would. No context is too short that holds a request of the workload.
+
+The gate never opens again when more is stated of the pools; which of the three is advised may change, as the first two
+are advised only where they are known to be possible. Where no invariant is known to differ and one is unknown:
+*undecided*.
 
 **Behind the gate** layout, block size and partition on one hand, element type, scales, rotation and wire form on the
 other say whether to consume, redistribute, convert or both. Each known difference is a step, made by what the handoff
@@ -69,11 +74,12 @@ PARTITION_RULES = ("HPD204", "HPD205", "HPD206")
 
 
 class Compared(NamedTuple):
-    """A property of both pools: how it is called, its field, and how agreement is judged."""
+    """A property of both pools: its name, its field, how agreement is judged, the fact that knows why it is open."""
 
     name: str
     path: str
     agree: Callable[[Scope, str], Truth]
+    fact: str | None = None
 
 
 # -- agreement -------------------------------------------------------------------------------------------------
@@ -95,24 +101,21 @@ def _truth(value: Any) -> Truth:
     return value if isinstance(value, bool) else UNDECIDED
 
 
-def _fact(name: str) -> Callable[[Scope, str], Truth]:
-    """Return agreement by a derived fact of the handoff."""
-    return lambda scope, _: _truth(_value(scope, f"handoff.{name}"))
+def _by_fact(name: str, path: str, fact: str) -> Compared:
+    """Return a property whose agreement is a derived fact of the handoff."""
+    return Compared(name, path, lambda scope, _: _truth(_value(scope, f"handoff.{fact}")), fact)
 
 
-def _covered(scope: Scope, path: str) -> Truth:
-    """Tell whether decode has everything in a list of prefill; nothing is in every list."""
-    ours, theirs = _both(scope, path)
-    if ours is NONE or ours == ():
-        return True
-    if isinstance(ours, tuple) and (isinstance(theirs, tuple) or theirs is NONE):
-        return set(ours) <= set(theirs if isinstance(theirs, tuple) else ())
-    return _same(scope, path)
+def _one_revision(scope: Scope, path: str) -> Truth:
+    """Tell whether both load one revision; a short and a long form of one commit are one."""
+    return True if _value(scope, "handoff.one_revision") is True else _same(scope, path)
 
 
 def _admits(scope: Scope, path: str) -> Truth:
-    """Tell whether decode's limit is no lower than prefill's."""
-    return ordered("<=", *_both(scope, path))
+    """Tell whether decode's limit is no lower than prefill's, or no lower than a request of the workload is long."""
+    prefill, decode = _both(scope, path)
+    fits = ordered("<=", _value(scope, "workload.request_tokens"), decode)
+    return any_true([ordered("<=", prefill, decode), fits is True])
 
 
 def _one_release(scope: Scope, _path: str) -> Truth:
@@ -156,6 +159,11 @@ def _same_unless_latent(scope: Scope, path: str) -> Truth:
     return any_true([_same(scope, path), _value(scope, "handoff.latent_kv")])
 
 
+def _same_in_effect(agree: Callable[[Scope, str], Truth]) -> Callable[[Scope, str], Truth]:
+    """Return agreement of what attention TP is made of: where attention TP agrees, nothing else counts."""
+    return lambda scope, path: True if _same_share(scope, ATTENTION_TP.path) is True else agree(scope, path)
+
+
 def _same_share(scope: Scope, path: str) -> Truth:
     """Compare TP sizes: for an MLA latent, which every rank holds whole, one has to divide the other."""
     sizes = _both(scope, path)
@@ -167,8 +175,8 @@ def _same_share(scope: Scope, path: str) -> Truth:
 
 
 IDENTITY: dict[str, tuple[Compared, ...]] = {
-    "model": (Compared("model", "model.id", _same), Compared("revision", "model.revision", _same)),
-    "adapters": (Compared("adapters", "model.adapters", _covered),),
+    "model": (Compared("model", "model.id", _same), Compared("revision", "model.revision", _one_revision)),
+    "adapters": (_by_fact("adapters", "model.adapters", "adapters_covered"),),
     "token range": (Compared("longest context", "engine.max_context_tokens", _admits),),
     "position state": (
         Compared("RoPE scaling", "model.position.rope_scaling", _same),
@@ -177,16 +185,16 @@ IDENTITY: dict[str, tuple[Compared, ...]] = {
         Compared("chat template", "model.position.chat_template", _same),
     ),
     "runtime schema": (
-        Compared("engine", "engine.name", _fact("one_engine")),
-        Compared("release", "engine.version", _one_release),
-        Compared("connector", "connector.name", _one_connector),
+        _by_fact("engine", "engine.name", "one_engine"),
+        Compared("release", "engine.version", _one_release, "one_release"),
+        Compared("connector", "connector.name", _one_connector, "one_connector"),
         Compared("connector version", "connector.version", _one_schema),
     ),
 }
 """The invariants and the properties that each is made of; it agrees if all of them do."""
 
 NUMBERS = (
-    Compared("element type", "kv.dtype", _fact("one_kv_dtype")),
+    _by_fact("element type", "kv.dtype", "one_kv_dtype"),
     Compared("scales", "kv.scales", _same_quantisation),
     Compared("scale group", "kv.scale_group", _same_quantisation),
     Compared("rotation", "kv.rotation", _same_quantisation),
@@ -196,8 +204,9 @@ NUMBERS = (
 
 LAYOUT = Compared("layout", "kv.layout", _same_unless_latent)
 BLOCK_SIZE = Compared("block size", "kv.block_size", _same)
+ATTENTION_TP = Compared("attention TP", "parallelism.attention_tp", _same_share)
 PARTITION = (
-    Compared("attention TP", "parallelism.attention_tp", _same_share),
+    ATTENTION_TP,
     Compared("PP", "parallelism.pp", _same),
     Compared("prefill CP", "parallelism.cp", _same),
     Compared("decode CP", "parallelism.dcp", _same),
@@ -206,8 +215,8 @@ SPACE = (LAYOUT, BLOCK_SIZE, *PARTITION)
 """How the state lies in memory and over ranks."""
 
 SHOWN_ONLY = (
-    Compared("TP", "parallelism.tp", _same_share),
-    Compared("DP attention", "parallelism.dp_attention", _same),
+    Compared("TP", "parallelism.tp", _same_in_effect(_same_share)),
+    Compared("DP attention", "parallelism.dp_attention", _same_in_effect(_same)),
 )
 """What attention TP is made of."""
 
@@ -347,7 +356,7 @@ def _against(scope: Scope, compared: Compared) -> str:
     prefill, decode = (_text(scope, side, compared.path) for side in SIDES)
     if compared.agree is _admits:
         return f"prefill makes states of up to {prefill}, decode admits {decode}"
-    if compared.agree is _covered:
+    if compared.path == "model.adapters":
         return f"prefill serves the adapters {prefill}, decode {decode}"
     return f"{compared.name} {prefill} against {decode}"
 
@@ -361,10 +370,20 @@ def _invariant(scope: Scope, name: str) -> Invariant:
     decisive = [one for one, truth in zip(group, truths, strict=True) if _word(truth) == agree]
     if agree == NO:
         return Invariant(name, agree, "; ".join(_against(scope, one) for one in decisive))
-    needs = _open_needs(scope, group)
-    settled = [one for one in decisive if not _needs(scope, [f"{side}.{one.path}" for side in SIDES])]
-    doubts = "; ".join(f"{_against(scope, one)}: not known to be one schema" for one in settled)
-    return Invariant(name, agree, doubts, needs)
+    stuck = [one for one in decisive if not _needs(scope, [f"{side}.{one.path}" for side in SIDES])]
+    doubts = "; ".join(f"{_against(scope, one)}: {_doubt(scope, one)}" for one in stuck)
+    return Invariant(name, agree, doubts, _open_needs(scope, [one for one in group if not stuck or _may_differ(one)]))
+
+
+def _doubt(scope: Scope, compared: Compared) -> str:
+    """Say why two known values are not known to agree."""
+    value = _value(scope, f"handoff.{compared.fact}") if compared.fact else None
+    return value.reason if isinstance(value, Unknown) else "not known to be one schema"
+
+
+def _may_differ(compared: Compared) -> bool:
+    """Tell whether stating a property can close the gate: then it settles an invariant that nothing else settles."""
+    return compared.agree is not _one_schema
 
 
 def gate(scope: Scope) -> tuple[Invariant, ...]:
@@ -501,8 +520,13 @@ RECOMPUTABLE = ("model", "adapters", "token range")
 
 
 def _undecided_needs(scope: Scope, invariants: tuple[Invariant, ...]) -> tuple[Need, ...]:
-    """Return what would settle the gate, and of numbers and space what is open; scales wait for the element type."""
+    """Return what would settle the gate, and of numbers and space what is open; scales wait for the element type.
+
+    Where an invariant stays unknown whatever is stated, only what may close the gate settles anything.
+    """
     needs = [need for one in invariants for need in one.needs]
+    if any(one.agree == UNKNOWN and one.reason for one in invariants):
+        return tuple({need.fact: need for need in needs}.values())
     if _word(_same_numbers(scope)) == UNKNOWN:
         needs += _open_needs(scope, NUMBERS[:1]) or _open_needs(scope, NUMBERS)
         if _word(_wire_as_produced(scope)) == UNKNOWN:
@@ -512,10 +536,95 @@ def _undecided_needs(scope: Scope, invariants: tuple[Invariant, ...]) -> tuple[N
     return tuple({need.fact: need for need in needs}.values())
 
 
-def _closed(scope: Scope, invariants: tuple[Invariant, ...], targets: tuple[str, ...]) -> Verdict:
-    reasons = tuple(f"{one.name}: {one.reason}" for one in invariants if one.agree == NO)
-    if targets:
-        return Verdict("reroute", (*reasons, f"agrees in every invariant: {', '.join(targets)}"), targets)
+PARTIAL = ("token range", "adapters")
+"""Invariants in which two pools differ for some states only."""
+
+
+class Found(NamedTuple):
+    """What is found of one boundary before its verdict, which takes the other boundaries too."""
+
+    scope: Scope
+    invariants: tuple[Invariant, ...]
+    steps: tuple[Step, ...]
+
+    @property
+    def prefill(self) -> str:
+        """Name of the prefill pool."""
+        return self.scope.subjects["prefill"].name
+
+    @property
+    def decode(self) -> str:
+        """Name of the decode pool."""
+        return self.scope.subjects["decode"].name
+
+
+class Reroute(NamedTuple):
+    """Decode pools that can take what one boundary does not: whether everything else that differs is bridged there."""
+
+    bridged: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+def _reroute(found: Found, siblings: Iterable[Found]) -> Reroute:
+    """Return where the states go that ``found`` does not take.
+
+    Adapters that decode lacks may be spread over several of the pools, each of which agrees in all the rest.
+    """
+    names: dict[str, list[str]] = {"bridged": [], "unknown": [], "missing": []}
+    lacking = _lacking_adapters(found)
+    spread: dict[str, set[str]] = {}
+    for one in siblings:
+        part = lacking & _entries(one.scope, "decode")
+        if part and _agreed(one.invariants, [name for name in INVARIANTS if name != "adapters"]):
+            spread[one.decode] = part
+        elif not _agreed(one.invariants):
+            continue
+        bridged = len(_portable(one.scope)) == 1 and all(step.exists == YES for step in one.steps)
+        missing = any(step.missing for step in one.steps)
+        names["missing" if missing else "bridged" if bridged else "unknown"].append(one.decode)
+    reached = set().union(*(spread.get(name, set()) for name in names["bridged"]))
+    bridged_names = names["bridged"] if lacking <= reached else []
+    return Reroute(tuple(bridged_names), tuple(names["unknown"]), tuple(names["missing"]))
+
+
+def _lacking_adapters(found: Found) -> set[str]:
+    """Return the adapters of prefill that decode is known to lack."""
+    if any(one.name == "adapters" and one.agree == NO for one in found.invariants):
+        return _entries(found.scope, "prefill") - _entries(found.scope, "decode")
+    return set()
+
+
+def _entries(scope: Scope, side: str) -> set[str]:
+    value = _value(scope, f"{side}.model.adapters")
+    return set(map(str, value)) if isinstance(value, tuple) else set()
+
+
+def _reasons(reroute: Reroute) -> tuple[str, ...]:
+    said = {
+        "agrees in every invariant that counts here": reroute.bridged,
+        "agrees too, but what bridges the rest is not known": reroute.unknown,
+        "agrees too, but a needed step is missing": reroute.missing,
+    }
+    return tuple(f"{text}: {', '.join(names)}" for text, names in said.items() if names)
+
+
+def _concerned(found: Found) -> str | None:
+    """Return the states that a closed gate concerns, None if all."""
+    differing = [one.name for one in found.invariants if one.agree == NO]
+    if not set(differing) <= set(PARTIAL):
+        return None
+    said = {
+        "token range": f"above {_text(found.scope, 'decode', 'engine.max_context_tokens')}",
+        "adapters": f"of {', '.join(sorted(_lacking_adapters(found)))}",
+    }
+    return f"states {' or '.join(said[name] for name in PARTIAL if name in differing)}"
+
+
+def _closed(scope: Scope, invariants: tuple[Invariant, ...], reroute: Reroute) -> Verdict:
+    reasons = tuple(f"{one.name}: {one.reason}" for one in invariants if one.agree == NO) + _reasons(reroute)
+    if reroute.bridged:
+        return Verdict("reroute", reasons, reroute.bridged)
     computes = _of_lifecycle(scope, "decode", "decode_computes_prefill")
     lacking = [one for one in invariants if one.name in RECOMPUTABLE and one.agree != YES]
     if lacking:
@@ -528,45 +637,42 @@ def _closed(scope: Scope, invariants: tuple[Invariant, ...], targets: tuple[str,
     return Verdict("recompute", (*reasons, "decode agrees in model, adapters and token range"))
 
 
-def _verdict(scope: Scope, invariants: tuple[Invariant, ...], targets: tuple[str, ...]) -> Verdict:
+def _verdict(found: Found, siblings: Iterable[Found]) -> Verdict:
+    scope, invariants = found.scope, found.invariants
     portable = _portable(scope)
-    if any(one.agree == NO for one in invariants):
-        return _closed(scope, invariants, targets)._replace(portable=portable)
     unknown = [one for one in invariants if one.agree == UNKNOWN]
-    if not unknown and len(portable) == 1:
-        return Verdict(portable[0], (), (), portable)
+    open_word = portable[0] if not unknown and len(portable) == 1 else UNDECIDED_WORD
+    if any(one.agree == NO for one in invariants):
+        concerned = _concerned(found)
+        closed = _closed(scope, invariants, _reroute(found, siblings))
+        return closed._replace(portable=portable, concerns=concerned, others=open_word if concerned else None)
+    if open_word != UNDECIDED_WORD:
+        return Verdict(open_word, (), (), portable)
     reasons = tuple(f"{one.name}: {one.reason}" for one in unknown if one.reason)
     return Verdict(UNDECIDED_WORD, reasons, (), portable, _undecided_needs(scope, invariants))
 
 
 def contracts(deployment: Deployment) -> tuple[Contract, ...]:
     """Return the contract of every boundary of ``deployment``."""
-    boundaries = Scopes(deployment).boundaries
-    gates = [gate(scope) for scope in boundaries]
-    agreeing: dict[str, list[str]] = {}
-    for scope, invariants in zip(boundaries, gates, strict=True):
-        if _agreed(invariants):
-            agreeing.setdefault(scope.subjects["prefill"].name, []).append(scope.subjects["decode"].name)
-    return tuple(
-        _contract(deployment, scope, invariants, tuple(agreeing.get(scope.subjects["prefill"].name, ())))
-        for scope, invariants in zip(boundaries, gates, strict=True)
-    )
+    found = [Found(scope, gate(scope), _steps(scope)) for scope in Scopes(deployment).boundaries]
+    of_prefill: dict[str, list[Found]] = {}
+    for one in found:
+        of_prefill.setdefault(one.prefill, []).append(one)
+    return tuple(_contract(deployment, one, of_prefill[one.prefill]) for one in found)
 
 
-def _contract(
-    deployment: Deployment, scope: Scope, invariants: tuple[Invariant, ...], targets: tuple[str, ...]
-) -> Contract:
+def _contract(deployment: Deployment, found: Found, siblings: Iterable[Found]) -> Contract:
     return Contract(
         path=deployment.path,
         deployment=deployment.name,
-        prefill=scope.subjects["prefill"].name,
-        decode=scope.subjects["decode"].name,
-        place=scope.subjects["handoff"].place,
-        verdict=_verdict(scope, invariants, targets),
-        invariants=invariants,
-        steps=_steps(scope),
-        parts=_parts(scope),
-        duties=_duties(scope),
+        prefill=found.prefill,
+        decode=found.decode,
+        place=found.scope.subjects["handoff"].place,
+        verdict=_verdict(found, siblings),
+        invariants=found.invariants,
+        steps=found.steps,
+        parts=_parts(found.scope),
+        duties=_duties(found.scope),
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hetpd_cli.engine.catalogue import PLACEHOLDER, Rule
 from hetpd_cli.engine.verdicts import Leaf, Verdict, deciding
+from hetpd_cli.facts.space import READ_BY
 from hetpd_cli.facts.values import ASSUMED, DEFAULT, NONE, Nothing, Unknown
 from hetpd_cli.findings import FactView, Finding, LabelledPlace
 from hetpd_cli.wording import number_text, unit_text
@@ -35,8 +36,12 @@ class Violation(NamedTuple):
     boundaries: tuple[str, ...]
 
     def values(self) -> tuple[tuple[str, str], ...]:
-        """Return the deciding facts and their values: equal for two violations of one cause."""
-        return tuple(sorted((_unnamed(leaf.name), repr(leaf.fact.value)) for leaf in self.leaves))
+        """Return the deciding facts and their values: equal for two violations of one cause.
+
+        That two pools meet is part of none: each of several pairs meets in its own way.
+        """
+        leaves = [leaf for leaf in self.leaves if leaf.fact.path != READ_BY]
+        return tuple(sorted((_unnamed(leaf.name), repr(leaf.fact.value)) for leaf in leaves))
 
     def places(self) -> set[Place]:
         """Return the places that the finding points at."""
@@ -109,7 +114,8 @@ def _listed(names: list[str]) -> str:
 
 def _of_group(name: str, group: list[Violation]) -> str:
     if name.startswith("param."):
-        return number_text(group[0].rule.data["parameters"][name.removeprefix("param.")]["value"])
+        parameter = group[0].rule.data["parameters"][name.removeprefix("param.")]
+        return number_text(parameter["value"]) + unit_text(parameter["value"], parameter["unit"])
     try:
         return shown(group[0].scope.fact(name))
     except KeyError:

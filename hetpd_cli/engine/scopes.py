@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 SURROUNDINGS = ("workload", "router", "store")
 
 
+def _readers(deployment: Deployment) -> dict[str, tuple[str, ...]]:
+    """Return, for each pool, the decode pools that read its KV; what is no prefill pool reads its own."""
+    found = {pool.name: {} if pool.role == PREFILL else {pool.name: None} for pool in deployment.pools}
+    for handoff in deployment.handoffs:
+        found[handoff.prefill][handoff.decode] = None
+    return {name: tuple(decodes) for name, decodes in found.items()}
+
+
 class Scopes:
     """All scopes of one deployment, sharing their subjects."""
 
@@ -25,10 +33,14 @@ class Scopes:
                 SURROUNDINGS, (deployment.workload, deployment.router, deployment.store), strict=True
             )
         }
+        read_by = _readers(deployment)
         self._pools = {
-            pool.name: PoolSubject(pool.name, pool.settings, pool.place, shares_model=pool.shares_model)
+            pool.name: PoolSubject(
+                pool.name, pool.settings, pool.place, shares_model=pool.shares_model, read_by=read_by[pool.name]
+            )
             for pool in deployment.pools
         }
+        self._siblings = {name: tuple(self._pools[one] for one in decodes) for name, decodes in read_by.items()}
         self.boundaries = [self._boundary(index) for index in range(len(deployment.handoffs))]
         self._labels: dict[str, list[str]] = {name: [] for name in self._pools}
         for boundary in self.boundaries:
@@ -43,7 +55,8 @@ class Scopes:
             **self._around,
         }
         label = f"{handoff.prefill} -> {handoff.decode}"
-        subjects["handoff"] = HandoffSubject(label, handoff.settings, handoff.settings.place, subjects.copy())
+        around, siblings = subjects.copy(), self._siblings[handoff.prefill]
+        subjects["handoff"] = HandoffSubject(label, handoff.settings, handoff.settings.place, around, siblings)
         return Scope(label, subjects)
 
     def of(self, over: str) -> Sequence[Scope]:

@@ -204,6 +204,8 @@ def _prefixes(scope: Scope) -> dict[Subject, str]:
     for collection, members in scope.collections.items():
         for member in members:
             prefixes.setdefault(member, f"{collection}[{member.name}]")
+    for sibling in getattr(scope.subjects.get("handoff"), "siblings", ()):
+        prefixes.setdefault(sibling, f"siblings[{sibling.name}]")
     return prefixes
 
 
@@ -287,6 +289,19 @@ def needs(verdict: Verdict, scope: Scope) -> list[Leaf]:
         name = f"{prefixes.get(unknown.owner, unknown.owner.name)}.{unknown.path}"
         found.setdefault(id(unknown), Leaf(name, unknown, True))
     return list(found.values())
+
+
+def reasons(verdict: Verdict) -> list[str]:
+    """Return why the facts that an undecided verdict read are unknown, as said by those that rest on no unknown one."""
+    found: dict[str, None] = {}
+    stack = [*verdict.requirement.values(), *verdict.condition.values()][::-1]
+    while stack:
+        fact = stack.pop()
+        behind = [one for one in fact.inputs if one.unknown]
+        if isinstance(fact.value, Unknown) and not behind:
+            found.setdefault(fact.value.reason)
+        stack += behind[::-1]
+    return list(found)
 
 
 def _statable(fact: Fact) -> Iterator[Fact]:

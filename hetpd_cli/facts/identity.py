@@ -82,26 +82,48 @@ def one_revision(
     return Unknown("whether the two revisions are one is not known")
 
 
-@derived(
-    "handoff",
-    "one_adapter_set",
-    result="boolean",
-    lenient=("prefill.model.adapters", "decode.model.adapters"),
-)
-def one_adapter_set(prefill__model__adapters: Value, decode__model__adapters: Value) -> Truth:
-    """Whether both sides serve adapters of the same names; an entry is a name, `name=path` or a path.
+_ADAPTERS = ("prefill.model.adapters", "decode.model.adapters")
+
+
+def _covers_adapters(ours: Value, *theirs: Value) -> Truth:
+    """Tell whether some pool of ``theirs`` serves each adapter of ``ours``; an entry is a name, `name=path` or a path.
 
     One name for two paths is not known to be two adapters, nor is a path known to lack a name.
     """
-    if not isinstance(prefill__model__adapters, tuple) or not isinstance(decode__model__adapters, tuple):
-        return _surely_one(prefill__model__adapters, decode__model__adapters)
-    entries = (frozenset(map(str, prefill__model__adapters)), frozenset(map(str, decode__model__adapters)))
-    if entries[0] == entries[1]:
+    wanted = _entries(ours)
+    if wanted == frozenset() or any(equal(ours, other) is True for other in theirs):
         return True
-    names = tuple(frozenset(entry.partition("=")[0] for entry in side) for side in entries)
-    if names[0] == names[1] or any("/" in name for side in names for name in side):
-        return Unknown("whether the adapters of one name are one is not known")
-    return False
+    sides = [_entries(other) for other in theirs]
+    served = frozenset().union(*(side for side in sides if side is not None))
+    if wanted is None or (None in sides and not wanted <= served):
+        return Unknown("the adapters of a pool are not known")
+    missing = {entry.partition("=")[0] for entry in wanted - served}
+    names = {entry.partition("=")[0] for entry in served}
+    if not missing:
+        return True
+    nameless = any("/" in name for name in names)
+    if not names or (not nameless and any(name not in names and "/" not in name for name in missing)):
+        return False
+    return Unknown("whether the adapters of one name are one is not known")
+
+
+def _entries(adapters: Value) -> frozenset[str] | None:
+    if adapters is NONE:
+        return frozenset()
+    return frozenset(map(str, adapters)) if isinstance(adapters, tuple) else None
+
+
+def _adapters(path: str, description: str, of_siblings: tuple[str, ...] = ()) -> None:
+    lenient = frozenset(_ADAPTERS)
+    add(Derivation("handoff", path, None, _ADAPTERS, lenient, _covers_adapters, description, "boolean", of_siblings))
+
+
+_adapters("adapters_covered", "Whether decode serves every adapter that prefill serves.")
+_adapters(
+    "adapters_served",
+    "Whether this decode pool, or another one that prefill hands over to, serves each adapter that prefill serves.",
+    ("model.adapters",),
+)
 
 
 def _surely_one(one: Value, other: Value) -> Truth:

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
-from hetpd_cli.facts.registry import derived
+from hetpd_cli.facts.registry import Derivation, add, derived
 from hetpd_cli.facts.representation import ability
+from hetpd_cli.facts.space import READ_BY
 from hetpd_cli.facts.values import NONE, Truth, Unknown, Value
 
 ability("role_decides", "role_decides", "The connector does only what its role says.", any_side=True)
+ability("router_carries_parameters", "router_carries_parameters",
+        "A transfer takes parameters of its connector that the router carries.", any_side=True)  # fmt: skip
+
+
+def _not_read() -> Unknown:
+    return Unknown("the handoffs around the pool are not known")
+
+
+add(
+    Derivation(
+        "pool",
+        READ_BY,
+        None,
+        (),
+        frozenset(),
+        _not_read,
+        "Decode pools that read the KV of this pool, by its handoffs; a decode pool reads its own.",
+        "list",
+    )
+)
 
 
 @derived("pool", "connector.engine_id_drawn", result="boolean", lenient=("connector.engine_id",))

@@ -30,7 +30,11 @@ class Found(NamedTuple):
 
 
 class Derivation(NamedTuple):
-    """A derived fact. ``inputs`` are paths in the order of the function's parameters."""
+    """A derived fact. ``inputs`` are paths in the order of the function's parameters.
+
+    A fact of a handoff may also look at the other decode pools of its prefill pool: the function receives the facts
+    ``of_siblings`` of each of them after its inputs, known or not.
+    """
 
     kind: str
     path: str
@@ -40,6 +44,7 @@ class Derivation(NamedTuple):
     function: Callable[..., Any]
     description: str
     result: str
+    of_siblings: tuple[str, ...] = ()
 
 
 class Default(NamedTuple):

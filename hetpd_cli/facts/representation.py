@@ -120,6 +120,7 @@ ability(
 )
 ability("accepts_ratio_with_grouped_kv", "accepts_ratio_with_grouped_kv", "A block ratio goes with grouped KV.")
 ability("accepts_ratio_in_host_buffer", "accepts_ratio_in_host_buffer", "A block ratio goes with a host buffer.")
+ability("sends_while_prefilling", "sends_while_prefilling", "KV crosses while prefill still computes.", any_side=True)
 ability("permutes_by_setting", "permutes_layout", "Blocks received as HND can be permuted by a setting.")
 ability("needs_equal_layout", "needs_equal_layout", "The order within a block must be equal.", any_side=True)
 ability(

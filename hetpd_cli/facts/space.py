@@ -262,7 +262,7 @@ def _over_choices(
 
 def _propagated(derivation: Derivation, inputs: tuple[Fact, ...], blocked: list[int]) -> Unknown:
     """Return the unknown that follows from unknown inputs; it has an identity if every input is determined."""
-    names = ", ".join(inputs[index].path for index in blocked)
+    names = ", ".join(derivation.inputs[index] for index in blocked)
     parts = []
     for fact in inputs:
         if not isinstance(fact.value, Unknown):
@@ -319,17 +319,33 @@ class Scope:
         return path in self.subjects[prefix].section.declared
 
 
+_SIBLING = "sibling "
+
+
 class HandoffSubject(Subject):
-    """The handoff of one boundary: its derived facts read both pools and what surrounds them."""
+    """The handoff of one boundary: its derived facts read both pools and what surrounds them.
 
-    __slots__ = ("surroundings",)
+    ``siblings`` are the decode pools that the prefill pool hands over to, the one of this boundary among them.
+    """
 
-    def __init__(self, name: str, section: Section, place: Place | None, surroundings: Mapping[str, Subject]) -> None:
+    __slots__ = ("siblings", "surroundings")
+
+    def __init__(
+        self,
+        name: str,
+        section: Section,
+        place: Place | None,
+        surroundings: Mapping[str, Subject],
+        siblings: tuple[Subject, ...],
+    ) -> None:
         super().__init__("handoff", name, section, place)
         self.surroundings = surroundings
+        self.siblings = siblings
 
         def lookup(path: str) -> Fact:
             prefix, _, rest = path.partition(".")
+            if prefix.startswith(_SIBLING):
+                return siblings[int(prefix.removeprefix(_SIBLING))].fact(rest)
             subject = surroundings.get(prefix)
             return self.fact(path) if subject is None else subject.fact(rest)
 
@@ -339,26 +355,50 @@ class HandoffSubject(Subject):
         self, paths: frozenset[str], gone: Removed, lost: frozenset[Fact], done: dict[Subject, Subject]
     ) -> Subject:
         around = {prefix: subject.rebuilt(gone, lost, done) for prefix, subject in self.surroundings.items()}
-        return HandoffSubject(self.name, self.section.without(paths), self.place, around)
+        siblings = tuple(subject.rebuilt(gone, lost, done) for subject in self.siblings)
+        return HandoffSubject(self.name, self.section.without(paths), self.place, around, siblings)
+
+    def _derived(self, path: str, derivation: Derivation) -> Fact:
+        if derivation.of_siblings:
+            others = [
+                index for index, subject in enumerate(self.siblings) if subject is not self.surroundings["decode"]
+            ]
+            more = tuple(f"{_SIBLING}{index}.{one}" for index in others for one in derivation.of_siblings)
+            inputs, lenient = (*derivation.inputs, *more), derivation.lenient.union(more)
+            derivation = derivation._replace(inputs=inputs, lenient=lenient)
+        return super()._derived(path, derivation)
+
+
+READ_BY = "read_by"
+"""Fact of a pool that follows from the handoffs around it."""
 
 
 class PoolSubject(Subject):
-    """A pool. Two pools that share the deployment's model share what nobody says about it."""
+    """A pool. Two pools that share the deployment's model share what nobody says about it.
 
-    __slots__ = ("shares_model",)
+    ``read_by`` names the decode pools that read the pool's KV.
+    """
 
-    def __init__(self, name: str, section: Section, place: Place | None, *, shares_model: bool) -> None:
+    __slots__ = ("read_by", "shares_model")
+
+    def __init__(
+        self, name: str, section: Section, place: Place | None, *, shares_model: bool, read_by: tuple[str, ...]
+    ) -> None:
         super().__init__("pool", name, section, place)
         self.shares_model = shares_model
+        self.read_by = read_by
 
     def _without(
         self, paths: frozenset[str], gone: Removed, lost: frozenset[Fact], done: dict[Subject, Subject]
     ) -> Subject:
         if not paths:
             return self
-        return PoolSubject(self.name, self.section.without(paths), self.place, shares_model=self.shares_model)
+        section = self.section.without(paths)
+        return PoolSubject(self.name, section, self.place, shares_model=self.shares_model, read_by=self.read_by)
 
     def _resolve(self, path: str) -> Fact:
+        if path == READ_BY and path not in self.section.stated and path not in self.section.removed:
+            return Fact(self, path, self.read_by, DERIVED)
         fact = super()._resolve(path)
         if self.shares_model and path.startswith("model.") and isinstance(fact.value, Unknown) and not self._base:
             fact.value = Unknown(fact.value.reason, fact.value.candidates, f"the deployment's {path}")

@@ -109,6 +109,8 @@ def _verdict(contract: Contract, pen: _Pen) -> Iterator[str]:
     said = [verdict.word]
     if verdict.targets:
         said.append(f"to {', '.join(map(inert, verdict.targets))}")
+    if verdict.concerns:
+        said.append(f"for {prose(verdict.concerns)}; the others: {verdict.others}")
     if verdict.word == UNDECIDED:
         agreed = len([one for one in contract.invariants if one.agree == YES])
         said.append(f"({agreed} of {len(INVARIANTS)} invariants agree; then {' or '.join(verdict.portable)})")

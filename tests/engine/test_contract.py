@@ -272,13 +272,110 @@ def test_what_decode_takes_is_no_difference(prefill, decode) -> None:
 
 
 def test_a_pool_of_the_same_invariants_is_where_to_reroute() -> None:
-    bad, good, other = all_of({}, {"engine.version": "0.25.0"}, {}, {"kv.dtype": "fp16"})
+    bad, good, other = all_of({}, {"engine.version": "0.25.0"}, {}, {"kv.block_size": "32"})
     assert (bad.verdict.word, bad.verdict.targets) == ("reroute", ("d1", "d2"))
-    assert (good.verdict.word, other.verdict.word) == ("consume", "convert")
+    assert (good.verdict.word, other.verdict.word) == ("consume", "redistribute")
     assert [found.verdict.word for found in all_of({}, {"engine.version": "0.25.0"}, {"model.revision": None})] == [
         "recompute",
         "undecided",
     ]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"kv.dtype": "fp8_e4m3"},  # a step is missing
+        {"parallelism.pp": "2"},  # whether a step is made is not known
+        {"kv.block_size": None},  # whether a step is needed is not known
+    ],
+)
+def test_no_reroute_to_a_pool_where_not_every_step_is_known_to_be_made(other) -> None:
+    bad, _ = all_of({}, {"engine.version": "0.25.0"}, other)
+    assert (bad.verdict.word, bad.verdict.targets) == ("recompute", ())
+    assert "d1" in bad.verdict.reasons[1]
+    bad, _, _ = all_of({}, {"engine.version": "0.25.0"}, other, {})
+    assert (bad.verdict.word, bad.verdict.targets) == ("reroute", ("d2",))
+    assert [reason.rpartition(": ")[2] for reason in bad.verdict.reasons[1:]] == ["d2", "d1"]
+
+
+SHORT = {"engine.max_context_tokens": "16384"}
+
+
+def with_workload(*decodes: Leaves, tokens: str) -> tuple[Contract, ...]:
+    return contracts(deployment_of(text_of({}, *decodes) + f"workload: {{{tokens}}}\n"))
+
+
+def test_a_shorter_context_concerns_longer_states_only() -> None:
+    alone = one({}, SHORT)
+    assert (alone.verdict.word, alone.verdict.others, alone.broken) == ("reject", "consume", True)
+    assert "16384" in str(alone.verdict.concerns)
+    short, _ = all_of({}, SHORT, {})
+    assert (short.verdict.word, short.verdict.targets, short.broken) == ("reroute", ("d1",), False)
+    assert one({"model.revision": None}, SHORT).verdict.others == "undecided"
+    whole = one({"engine.version": "0.25.0"}, SHORT)
+    assert (whole.verdict.concerns, whole.verdict.others) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "word"),
+    [
+        ("input_tokens: 16000, output_tokens: 384", "consume"),
+        ("input_tokens: 16000, output_tokens: 385", "reject"),
+        ("input_tokens: 16000", "reject"),
+    ],
+)
+def test_a_context_that_holds_a_request_of_the_workload_is_long_enough(tokens, word) -> None:
+    (found,) = with_workload(SHORT, tokens=tokens)
+    assert found.verdict.word == word
+
+
+def test_adapters_may_be_spread_over_decode_pools() -> None:
+    both = {"model.adapters": "[a, b]"}
+    only = [{"model.adapters": f"[{name}]"} for name in "abc"]
+    first, second = all_of(both, *only[:2])
+    assert [(found.verdict.word, found.verdict.targets, found.verdict.others, found.broken) for found in (first, second)] == [
+        ("reroute", ("d1",), "consume", False),
+        ("reroute", ("d0",), "consume", False),
+    ]  # fmt: skip
+    assert "b" in str(first.verdict.concerns)
+    lost, _ = all_of(both, only[0], only[2])
+    assert (lost.verdict.word, lost.broken) == ("reject", True)
+    three, _, _ = all_of({"model.adapters": "[a, b, c]"}, only[0], only[1], {"model.adapters": "[b]"})
+    assert (three.verdict.word, three.verdict.targets) == ("reject", ())
+
+
+def test_one_commit_in_two_lengths_is_one_revision() -> None:
+    sides = [{"model.revision": commit} for commit in ("9216db5781bf", "9216db5781bf21249d130ec9da846c4624c16137")]
+    assert one(*sides).verdict.word == "consume"
+
+
+VENDORS = ({"accelerator": "h100"}, {"accelerator": "mi300x"})
+
+
+def test_two_vendors_are_the_reason_and_no_fact_is_said_to_settle_them() -> None:
+    found = one(*VENDORS)
+    assert found.verdict.word == "undecided"
+    assert "vendors" in found.verdict.reasons[0]
+    assert found.verdict.needs == ()
+    open_space = one(VENDORS[0], {**VENDORS[1], "parallelism.dcp": None})
+    assert open_space.verdict.needs == ()
+    assert needs(one(VENDORS[0], {**VENDORS[1], "model.revision": None})) == {"decode.model.revision"}
+
+
+def test_the_version_of_a_connector_settles_nothing_where_the_connector_is_open() -> None:
+    multi = {"connector.name": "multi"}
+    found = one(multi, multi)
+    assert found.verdict.word == "undecided"
+    assert found.verdict.needs == ()
+
+
+def test_tp_agrees_where_attention_tp_does() -> None:
+    plain = {**SGLANG, "parallelism.tp": "8"}
+    found = one(plain, {**plain, "parallelism.tp": "16", "parallelism.dp": "2", "parallelism.dp_attention": "true"})
+    agree = {entry.name: entry.agree for entry in found.parts["representation"]}
+    assert [agree[name] for name in ("TP", "DP attention", "attention TP")] == ["yes"] * 3
+    wide = one(plain, {**plain, "parallelism.tp": "16"})
+    assert [entry.agree for entry in wide.parts["representation"] if entry.name in {"TP", "attention TP"}] == ["no"] * 2
 
 
 @pytest.mark.parametrize(

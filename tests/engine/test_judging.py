@@ -10,6 +10,7 @@ import pytest
 from hetpd_cli.engine.catalogue import Rule, compile_rule
 from hetpd_cli.engine.scopes import Scopes
 from hetpd_cli.engine.verdicts import HOLDS, NOT_APPLICABLE, UNDECIDED, VIOLATED, deciding, judge, needs
+from hetpd_cli.rule_examples import report_on
 from tests.support import check_text, codes, deployment_of
 
 HEAD = {
@@ -164,3 +165,39 @@ def test_pools_of_two_models_make_no_boundary_and_it_is_said() -> None:
     (entry,) = check_text(text).inputs
     assert (entry.status, entry.boundaries) == ("checked", ())
     assert "no boundary" in entry.detail
+
+
+VENDORS = """\
+hetpd: 1
+defaults: {engine: {name: vllm, version: 0.24.0}, connector: nixl, unstated: default}
+pools:
+  - {name: p, role: prefill, accelerator: mi300x}
+  - {name: d, role: decode, accelerator: h200}
+"""
+
+
+def test_what_nothing_could_settle_has_a_reason() -> None:
+    (entry,) = [one for one in check_text(VENDORS).undecided if one.code == "HPD503"]
+    assert entry.needs == ()
+    assert "vendors" in entry.reason
+
+
+def test_a_derived_fact_names_the_side_that_it_lacks() -> None:
+    text = VENDORS.replace("accelerator: h200", "accelerator: h200, location: {sites: [east]}")
+    reason = Scopes(deployment_of(text)).boundaries[0].fact("handoff.crosses_sites").value.reason
+    assert "prefill.location.sites" in reason
+    assert "decode.location.sites" not in reason
+
+
+@pytest.mark.parametrize(("unit", "said"), [("s", "60 s"), ("token", "60 tokens"), ("1", "60")])
+def test_a_parameter_is_said_with_its_unit(unit, said) -> None:
+    asked = {
+        **HEAD,
+        "require": "prefill.workers > 1",
+        "message": "{param.longest}!",
+        "parameters": {"longest": {"value": 60, "unit": unit, "source": "x"}},
+        "evidence": [{"kind": "paper", "at": "x", "says": "y"}],
+    }
+    text = "hetpd: 1\nmodel: a/b\npools: [{name: p, role: prefill, workers: 1}, {name: d, role: decode}]\n"
+    (found,) = report_on(text, [Rule(compile_rule(asked))]).findings
+    assert found.message == f"{said}!"

@@ -163,3 +163,21 @@ def test_a_fingerprint_changes_with_a_deciding_value() -> None:
 def test_a_pool_that_takes_no_part_can_be_renamed() -> None:
     assert prints(BASE) & prints(BASE.replace("name: p1", "name: q"))
     assert len(prints(BASE) - prints(BASE.replace("name: p1", "name: q"))) == 1
+
+
+SPREAD = """\
+hetpd: 1
+model: {id: a/b}
+defaults: {engine: {name: vllm, version: 0.24.0}, parallelism: {dp: 1}}
+pools:
+  - {name: p, role: prefill, model: {adapters: [a, b]}, connector: {name: nixl, engine_id: x}}
+  - {name: d, role: decode, model: {adapters: [a]}, connector: {name: nixl, engine_id: x}}
+  - {name: e, role: decode, model: {adapters: [a]}, connector: {name: nixl, engine_id: x}}
+"""
+
+
+@pytest.mark.parametrize("code", ["HPD210", "HPD512"])
+def test_pools_that_have_one_fault_in_common_make_one_finding(code) -> None:
+    (found,) = [finding for finding in check_text(SPREAD).findings if finding.code == code]
+    assert found.boundaries == ("p -> d", "p -> e")
+    assert [spot.place.line for spot in found.places] == [5, 6, 7]

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from hetpd_cli.deployment import CLOSED
+from hetpd_cli.engine.scopes import Scopes
 from hetpd_cli.facts.values import NONE, Unknown
 from tests.facts.building import AUTO, VLLM, Leaves, boundary, value
+from tests.support import deployment_of
 
 U = "unknown"
 ANY = Unknown("?")
@@ -69,16 +71,64 @@ def test_one_revision(one, other, same) -> None:
     [
         (("a", "b"), ("b", "a"), True),
         ((), (), True),
+        ((), ("a",), True),
+        (NONE, ("a",), True),
+        ((), ANY, True),
         (("a",), (), False),
-        (("a",), ("a", "b"), False),
+        (("a",), NONE, False),
+        (("/x/a",), (), False),
+        (("a",), ("a", "b"), True),
+        (("a", "b"), ("a",), False),
+        (("a=/x",), ("a=/x", "b"), True),
         (("a=/x",), ("a=/y",), U),
+        (("a=/x", "b"), ("a=/y",), False),
         (("a=/x",), ("b=/x",), False),
         (("/x/a",), ("a",), U),
+        (("a",), ("/x/b",), U),
+        (("a", "/x/b"), ("c",), False),
         (("a",), ANY, U),
+        (ANY, ("a",), U),
     ],
 )
-def test_one_adapter_set(one, other, same) -> None:
-    assert of_handoff("one_adapter_set", *both("model.adapters", one, other)) == same
+@pytest.mark.parametrize("name", ["adapters_covered", "adapters_served"])
+def test_adapters_of_prefill_that_decode_serves(name, one, other, same) -> None:
+    assert of_handoff(name, *both("model.adapters", one, other)) == same
+
+
+@pytest.mark.parametrize(
+    ("decodes", "covered", "served"),
+    [
+        ((["a"], ["b"]), False, True),
+        ((["a"], ["c"]), False, False),
+        ((["a"], ["b=/x"]), False, U),
+        ((["a"], None), False, U),
+        ((["a"], None, ["b"]), False, True),
+        ((["a", "b"], None), True, True),
+        ((None, ["a", "b"]), U, True),
+    ],
+)
+def test_adapters_may_be_spread_over_the_decode_pools_of_one_prefill_pool(decodes, covered, served) -> None:
+    def pool(name: str, role: str, adapters: list[str] | None) -> str:
+        return (
+            f"  - {{name: {name}, role: {role}, model: {{id: a/b{f', adapters: {adapters}' if adapters else ''}}}}}\n"
+        )
+
+    text = "hetpd: 1\npools:\n" + pool("p", "prefill", ["a", "b"]) + pool("p2", "prefill", ["b", "c"])
+    text += "".join(pool(f"d.{number}", "decode", adapters) for number, adapters in enumerate(decodes))
+    text += pool("alone", "decode", ["b"])
+    text += "handoffs:\n" + "".join(f"  - {{from: p, to: d.{number}}}\n" for number in range(len(decodes)))
+    first = Scopes(deployment_of(text + "  - {from: p2, to: alone}\n")).boundaries[0]
+    assert value(first, "handoff.adapters_covered") == covered
+    assert value(first, "handoff.adapters_served") == served
+
+
+def test_who_reads_the_kv_of_a_pool() -> None:
+    text = (
+        "hetpd: 1\nmodel: a/b\npools: [{name: p, role: prefill}, {name: q, role: prefill}, {name: d, role: decode}, "
+        "{name: e, role: decode}, {name: x, role: aggregated}]\nhandoffs: [{from: p, to: d}, {from: p, to: e}]\n"
+    )
+    pools = {scope.label: value(scope, "pool.read_by") for scope in Scopes(deployment_of(text)).of("pool")}
+    assert pools == {"p": ("d", "e"), "q": (), "d": ("d",), "e": ("e",), "x": ("x",)}
 
 
 @pytest.mark.parametrize(
@@ -101,7 +151,7 @@ def test_one_rope_scaling(one, other, same) -> None:
 
 
 def test_what_nobody_says_of_a_shared_model_is_one() -> None:
-    for name in ("one_model", "one_revision", "one_adapter_set", "one_rope_scaling"):
+    for name in ("one_model", "one_revision", "adapters_covered", "adapters_served", "one_rope_scaling"):
         assert of_handoff(name, {"model.id": "a/b"}, {"model.id": "a/b"}, shares_model=True) is True
         assert of_handoff(name, {"model.id": "a/b"}, {}) == U
 
