@@ -6,8 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.configuration.assume import apply as assume
+from hetpd_cli.configuration.read import ConfigurationError
 from hetpd_cli.configuration.settings import Configuration
-from hetpd_cli.engine.check import check, with_problems
+from hetpd_cli.engine.check import RuleCrashError, check, with_problems
 from hetpd_cli.suppressions.apply import Asked
 from hetpd_cli.suppressions.apply import apply as suppress
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from hetpd_cli.engine.catalogue import Rule
     from hetpd_cli.findings import Report
+    from hetpd_cli.sources.problems import Problem
     from hetpd_cli.sources.reader import Reading
     from hetpd_cli.suppressions.baseline import Baseline, Key
 
@@ -46,13 +48,25 @@ class Outcome(NamedTuple):
 def run(readings: Sequence[Reading], plan: Plan) -> Outcome:
     """Check ``readings``.
 
-    Raises ConfigurationError for an assumption that cannot be, RuleCrashError for a faulty rule.
+    Raises ConfigurationError for an assumption that cannot be and for a faulty rule of the user's own, RuleCrashError
+    for a faulty built-in one.
     """
     configuration = plan.configuration
     problems = assume(readings, configuration, whole=plan.whole) if configuration.path else []
-    report = check(readings, plan.selected, problems)
+    report = _checked(readings, plan.selected, problems)
     asked = Asked(plan.rules, frozenset(rule.code for rule in plan.selected), plan.whole)
     result = suppress(report, asked, configuration, plan.baseline, plan.today)
     texts = {**report.texts, configuration.path: configuration.text} if configuration.path else report.texts
     report = with_problems(report._replace(findings=result.findings, texts=texts), result.problems, plan.selected)
     return Outcome(report, result.used)
+
+
+def _checked(readings: Sequence[Reading], rules: Sequence[Rule], problems: Sequence[Problem]) -> Report:
+    try:
+        return check(readings, rules, problems)
+    except RuleCrashError as error:
+        said = str(error)
+        own = next((rule for rule in rules if rule.file is not None and f"rule {rule.code} " in said), None)
+        if own is None:
+            raise
+        raise ConfigurationError([f"{own.file}: {said}"]) from error

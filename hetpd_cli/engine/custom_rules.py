@@ -8,11 +8,13 @@ never formatted.
 from __future__ import annotations
 
 import os
+import re
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hetpd_cli.engine.catalogue import INPUT, PLACEHOLDER, Rule, catalogue, compile_rule
+from hetpd_cli.engine.expressions import COLLECTIONS
 from hetpd_cli.nearest import did_you_mean, nearest
 from hetpd_cli.sources.plain_yaml import LONGEST_TEXT, PlainFile, PlainLimits, PlainYamlError, read_plain, short
 
@@ -31,6 +33,7 @@ LONGEST_EXPRESSION = 4_000
 """Characters of an expression; what does not fit belongs into a derived fact."""
 
 _EXPRESSIONS = ("when", "require")
+_WHOLE = "a rule over the deployment points by itself at every fact that decides it, and names no single one"
 
 
 class CustomRuleError(ValueError):
@@ -115,6 +118,7 @@ def compiled_rule(file: RuleFile) -> Rule:
             raise file.error(f"parameters.{name}", "a threshold is a finite number")
     try:
         rule = Rule(compile_rule(raw))
+        _check_conditions(raw)
     except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
         key = next((key for key in _EXPRESSIONS if not _compiles(file, key)), "")
         raise file.error(key or _faulty_text(file, error), short(str(error))) from None
@@ -125,11 +129,23 @@ def compiled_rule(file: RuleFile) -> Rule:
 def _compiles(file: RuleFile, key: str) -> bool:
     """Tell whether an expression compiles, to say which one does not."""
     alone = {**file.raw, "message": "m", "fix": "f", "labels": {}, "when": True, "require": "true"}
+    alone[key] = file.raw.get(key, "true")
     try:
-        compile_rule({**alone, key: file.raw.get(key, "true")})
+        compile_rule(alone)
+        _check_conditions(alone)
     except (ValueError, TypeError, ArithmeticError, RecursionError):
         return False
     return True
+
+
+def _check_conditions(raw: dict[str, Any]) -> None:
+    """Raise ExpressionError for an expression that is never true or false. A user's rule says what it means."""
+    from hetpd_cli.engine.parse import Context, refuse_what_is_no_condition
+
+    if raw["over"] != INPUT:
+        parameters = {name: (entry["value"], entry["unit"]) for name, entry in raw.get("parameters", {}).items()}
+        for key in _EXPRESSIONS:
+            refuse_what_is_no_condition(str(raw.get(key, "true")).replace("\n", " "), Context(raw["over"], parameters))
 
 
 def _faulty_text(file: RuleFile, error: Exception) -> str:
@@ -154,8 +170,16 @@ def _check_texts(file: RuleFile) -> None:
     for key, text in texts.items():
         names = [*prefixes, "value"] if key.startswith("labels.") else list(prefixes)
         for name in PLACEHOLDER.findall(text):
+            if name.partition(".")[0] in COLLECTIONS:
+                raise file.error(key, f"{{{name}}} is of many: {_WHOLE}")
             if "." not in name and name not in names:
                 raise file.error(key, f"{{{name}}} names nothing{did_you_mean(nearest(name, names))}")
+        left = PLACEHOLDER.sub("", text)
+        brace = re.search(r"\{[^{}]*\}?|\}", left.replace("{{", "") if key == "fix" else left)
+        if brace:
+            raise file.error(key, f"{short(brace[0])} is never filled: braces hold the name of a fact, or of a pool")
+        if key.startswith("labels.") and key.split(".")[1] in COLLECTIONS:
+            raise file.error(key, f"labels are for one fact, this one is of many: {_WHOLE}")
 
 
 # -- bytes to content ------------------------------------------------------------------------------------------
@@ -222,8 +246,23 @@ def _no_choice(error: ValidationError, path: list[str]) -> tuple[str, str]:
     return ".".join(path), f"{short(repr(error.instance))} is none of {', '.join(choices)}{did_you_mean(guess)}"
 
 
+def _no_pattern(error: ValidationError, path: list[str]) -> tuple[str, str]:
+    wanted = next((words for key, words in _PATTERNS.items() if key in path[-2:]), "of the right form")
+    return ".".join(path), f"{short(repr(error.instance))} is not {wanted}"
+
+
+_PATTERNS = {
+    "code": "a code: two to eight capitals, then three or four digits, such as ACME101",
+    "name": "a name: words in small letters and digits, joined by hyphens",
+    "of": "a product and its releases, such as 'vllm >=0.24,<0.34' or 'vllm *'",
+    "practice": "a practice, BP-1 to BP-9",
+    "since": "a version of three numbers, such as 1.0.0",
+}
+"""Key to what the schema's pattern asks for, in words."""
+
 _FAULTS: dict[str, Callable[[ValidationError, list[str]], tuple[str, str]]] = {
     "additionalProperties": _unknown_key,
     "required": _missing_key,
     "enum": _no_choice,
+    "pattern": _no_pattern,
 }
