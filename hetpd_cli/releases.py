@@ -52,15 +52,22 @@ def ranges(folder: Path | None = None) -> Iterator[Range]:
 def ending(every: Iterable[Range], engine: str, version: str) -> list[Range]:
     """Return the ranges of ``engine`` that end at the newest release known before ``version``.
 
-    That is the highest upper bound of those that do not take it in: what is wide enough already counts for nothing.
+    That is the highest upper bound of those that do not take it in: what is wide enough already counts for nothing, and
+    evidence that other evidence of the same rule goes on from ended there for good.
     """
+    ours = [one for one in every if one.engine == engine]
+    begins = {(one.path, one.spec.partition(",")[0].removeprefix(">=")) for one in ours if not _of_table(one)}
     found = []
-    for one in every:
+    for one in ours:
         upper = _upper(one.spec)
-        if one.engine == engine and upper and not version_in(version, one.spec) and _numbers(upper) <= _padded(version):
+        if upper and (one.path, upper) not in begins and not version_in(version, one.spec):
             found.append((one, _numbers(upper)))
-    newest = max((upper for _, upper in found), default=None)
+    newest = max((upper for _, upper in found if upper <= _padded(version)), default=None)
     return [one for one, upper in found if upper == newest]
+
+
+def _of_table(one: Range) -> bool:
+    return one.path.parent.name == "data"
 
 
 def gap(found: Sequence[Range], version: str) -> str:
@@ -85,7 +92,7 @@ def widen(found: Iterable[Range], version: str) -> list[Path]:
     for one in found:
         text = files.get(one.path) or one.path.read_text(encoding="utf-8")
         old, new = re.escape(one.spec), widened(one.spec, version)
-        if one.path.parent.name == "data":
+        if _of_table(one):
             row = rf"(- engine: \"?{re.escape(one.engine)}\"?\n(?:(?!  - ).*\n)*?    versions: \"?){old}(?=\"?\n)"
         else:
             row = rf"(of: \"?{re.escape(one.engine)} ){old}(?=\"?[,}}\n])"

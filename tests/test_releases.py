@@ -51,6 +51,8 @@ OTHERS = [Range(Path("a.yaml"), "sglang", ">=0.5,<0.9", "x"), Range(Path("b.yaml
         ([OLD, NOW, *OTHERS], "0.20.0", []),
         ([OLD, NOW, *OTHERS], "0.10.0", []),
         ([*OTHERS], "0.34.0", []),
+        ([NOW, NOW._replace(spec=">=0.34,<0.35"), OLD], "0.34.0", [OLD]),
+        ([NOW, THEN._replace(spec=">=0.34,<0.35"), OLD], "0.34.0", [NOW]),
     ],
 )
 def test_what_is_wide_enough_does_not_count(every, version, listed) -> None:
