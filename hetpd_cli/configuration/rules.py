@@ -39,7 +39,8 @@ def configured(rules: Sequence[Rule], configuration: Configuration) -> tuple[Rul
             continue
         faults += [f"{where}: {fault}" for fault in _faults(changed.get(rule.code, rule), settings)]
         if not faults:
-            changed[rule.code] = changed.get(rule.code, rule).configured(settings.severity, settings.parameters)
+            now = changed.get(rule.code, rule)
+            changed[rule.code] = now.configured(settings.severity, settings.parameters, where)
     if faults:
         raise ConfigurationError(faults)
     return tuple(changed.get(rule.code, rule) for rule in rules)
