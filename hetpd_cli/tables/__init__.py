@@ -67,7 +67,6 @@ def _ranges(rows: list[dict[str, Any]]) -> dict[str, list[list[Any]]]:
     return ranges
 
 
-@cache
 def built_in(name: str) -> dict[str, Any]:
     """Return the compiled table called ``name`` (one of :data:`TABLES`) without the user's own rows."""
     content: dict[str, Any] = compiled(name, lambda: [table_path(name)], lambda: _build(name))

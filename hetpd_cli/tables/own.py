@@ -8,6 +8,7 @@ plain value: its source is then the file. Values are judged as those of a deploy
 
 from __future__ import annotations
 
+from functools import cache
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -286,13 +287,16 @@ def _word(column: Column, value: Any) -> str:
 
 
 def _as_spelt(column: Column, value: str) -> str:
-    """Return a name as the built-in accelerators spell it, whatever its case: names are compared."""
+    """Return a vendor as the built-in accelerators spell it, whatever its case: vendors are compared."""
+    return _vendors().get(value.lower(), value) if column.name == "vendor" else value
+
+
+@cache
+def _vendors() -> dict[str, str]:
     from hetpd_cli.tables import built_in
 
-    if column.name != "vendor":
-        return value
-    spelt = {row["vendor"]["value"].lower(): row["vendor"]["value"] for row in built_in("accelerators")["rows"]}
-    return str(spelt.get(value.lower(), value))
+    vendors = [row["vendor"]["value"] for row in built_in("accelerators")["rows"] if "vendor" in row]
+    return {vendor.lower(): vendor for vendor in vendors}
 
 
 def _as_in_a_deployment(column: Column, value: Any) -> Any:

@@ -6,7 +6,7 @@ from itertools import combinations, product
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from hetpd_cli.deployment import CLOSED, OPEN
@@ -150,7 +150,7 @@ def test_knowing_less_never_turns_a_verdict(when, require, values, gone) -> None
 # -- deciding facts --------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(expressions, expressions, st.tuples(*[st.sampled_from(values) for *_, values in SLOTS]))
 def test_no_smaller_set_of_facts_forces_the_verdict(when, require, values) -> None:
     asked = rule(require, when)
