@@ -18,12 +18,15 @@ from hetpd_cli.engine.catalogue import load_rule, rule_files
 from hetpd_cli.families import FAMILIES, family_digit
 from hetpd_cli.fields import SECTIONS, fields
 from hetpd_cli.report import rule_page
-from hetpd_cli.resources import rules_dir
+from hetpd_cli.resources import rules_dir, table_path
+from hetpd_cli.tables.columns import BY_ID, BY_VERSION, columns
+from hetpd_cli.tables.own import ROW_KEYS, VERSIONED_KEYS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from hetpd_cli.fields import Field
+    from hetpd_cli.tables.columns import Column
 
 DOCS = Path(__file__).parent
 RULE_PAGES = DOCS / "rules"
@@ -81,6 +84,39 @@ def rules_page() -> str:
             )
         lines.append("")
     return GENERATED + "\n".join(lines)
+
+
+def tables_page() -> str:
+    """Return every column of the tables that users may add rows to."""
+    lines = [
+        "# Columns of the tables\n",
+        "Source: `columns` of the files in `hetpd_cli/tables/data/`; of `engines`, `schemas/deployment.schema.json`.",
+        "[extending.md](extending.md#add-a-device-a-link-a-model) says how rows of your own are read.\n",
+    ]
+    for table in (*BY_ID, *BY_VERSION):
+        lines += [
+            f"## {table}\n",
+            f"{load_rule(table_path(table))['description']}\n",
+            f"A row is about: {_listed(VERSIONED_KEYS if table in BY_VERSION else ROW_KEYS)}.\n",
+            "| column | value | unit | what it is |",
+            "| --- | --- | --- | --- |",
+        ]
+        lines += [_column(column) for column in columns(table).values()]
+        lines.append("")
+    return GENERATED + "\n".join(lines)
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def _column(column: Column) -> str:
+    value = _listed(column.values) if column.values else column.kind
+    if column.kind == "list":
+        value = f"list of {value}" if column.values else "list"
+    unit = "" if column.unit in (None, "1") else column.unit
+    cells = (f"`{column.name}`", value, unit or "", column.description)
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def rule_pages() -> Iterator[tuple[Path, str]]:
@@ -145,6 +181,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     """Yield each generated page with what it has to hold."""
     yield DOCS / "fields.md", fields_page()
     yield DOCS / "rules.md", rules_page()
+    yield DOCS / "tables.md", tables_page()
     yield from rule_pages()
     for page in sorted(DOCS.glob("*.md")):
         text = page.read_text(encoding="utf-8")

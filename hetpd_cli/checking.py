@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from hetpd_cli.configuration.read import ConfigurationError
 from hetpd_cli.configuration.settings import Configuration
-from hetpd_cli.engine.check import check, with_problems
+from hetpd_cli.engine.check import RuleCrashError, check, with_problems
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -46,7 +47,8 @@ class Outcome(NamedTuple):
 def run(readings: Sequence[Reading], plan: Plan) -> Outcome:
     """Check ``readings``.
 
-    Raises ConfigurationError for an assumption that cannot be, RuleCrashError for a faulty rule.
+    Raises ConfigurationError for an assumption that cannot be and for a faulty rule of the user's own, RuleCrashError
+    for a faulty built-in one.
     """
     configuration = plan.configuration
     problems: list[Problem] = []
@@ -55,13 +57,26 @@ def run(readings: Sequence[Reading], plan: Plan) -> Outcome:
 
         problems = assume(readings, configuration, plan.directories)
     suppressions = _suppressions(readings, plan)
-    report = check(readings, plan.selected, problems, suppressions)
+    report = _checked(readings, plan.selected, problems, suppressions)
     if configuration.path:
         report = report._replace(texts={**report.texts, configuration.path: configuration.text})
     if suppressions is None:
         return Outcome(report, None)
     report = with_problems(report, suppressions.problems(report), plan.selected)
     return Outcome(report, suppressions.used)
+
+
+def _checked(
+    readings: Sequence[Reading], rules: Sequence[Rule], problems: Sequence[Problem], suppressions: Suppressions | None
+) -> Report:
+    try:
+        return check(readings, rules, problems, suppressions)
+    except RuleCrashError as error:
+        said = str(error)
+        own = next((rule for rule in rules if rule.file is not None and f"rule {rule.code} " in said), None)
+        if own is None:
+            raise
+        raise ConfigurationError([f"{own.file}: {said}"]) from error
 
 
 _MAY_SUPPRESS = re.compile(r"#[ \t]*hetpd", re.I)

@@ -1,8 +1,9 @@
 """A new release of an engine: ``python -m hetpd_cli.releases vllm 0.34.0`` lists what has to be read again.
 
 Rules and tables hold for the releases that somebody has read. This lists every piece of evidence and every row whose
-range ends at the newest release known so far, with where to look. ``--widen FILE...`` lets the ranges in these files
-(all files without a name) take in the new release; do that for what you have read, and for nothing else.
+range ends at the newest release known before it, with where to look. ``--widen FILE...`` lets the ranges in these files
+(all files without a name) take in the new release; do that for what you have read, and for nothing else. What has been
+widened is no longer listed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.engine.catalogue import load_rule, rule_files
+from hetpd_cli.nearest import did_you_mean, nearest
 from hetpd_cli.resources import rules_dir, table_path
 from hetpd_cli.versions import is_version, version_in
 
@@ -48,16 +50,38 @@ def ranges(folder: Path | None = None) -> Iterator[Range]:
 
 
 def ending(every: Iterable[Range], engine: str, version: str) -> list[Range]:
-    """Return the ranges of ``engine`` that reach to its newest known release but not to ``version``."""
-    ours = [(one, _upper(one.spec)) for one in every if one.engine == engine]
-    newest = max((upper for _, upper in ours if upper is not None), default=None, key=_numbers)
-    return [one for one, upper in ours if upper is not None and upper == newest and not version_in(version, one.spec)]
+    """Return the ranges of ``engine`` that end at the newest release known before ``version``.
+
+    That is the highest upper bound of those that do not take it in: what is wide enough already counts for nothing, and
+    evidence that other evidence of the same rule goes on from ended there for good.
+    """
+    ours = [one for one in every if one.engine == engine]
+    begins = {(one.path, one.spec.partition(",")[0].removeprefix(">=")) for one in ours if not _of_table(one)}
+    found = []
+    for one in ours:
+        upper = _upper(one.spec)
+        if upper and (one.path, upper) not in begins and not version_in(version, one.spec):
+            found.append((one, _numbers(upper)))
+    newest = max((upper for _, upper in found if upper <= _padded(version)), default=None)
+    return [one for one, upper in found if upper == newest]
+
+
+def _of_table(one: Range) -> bool:
+    return one.path.parent.name == "data"
+
+
+def gap(found: Sequence[Range], version: str) -> str:
+    """Say what else is taken in where the ranges end before an earlier release than ``version``; else nothing."""
+    upper = next((_upper(one.spec) for one in found), None)
+    if upper is None or _cut(version, upper) == _numbers(upper):
+        return ""
+    return f"widening takes in everything from {upper} up to {version}, not just {version}"
 
 
 def widened(spec: str, version: str) -> str:
     """Return ``spec`` with an upper bound just above ``version``: `>=0.24,<0.34` takes in 0.34.1 as `>=0.24,<0.35`."""
     upper = _upper(spec) or ""
-    parts = _numbers(version)[: upper.count(".") + 1]
+    parts = _cut(version, upper)
     bound = ".".join(map(str, (*parts[:-1], parts[-1] + 1)))
     return f"{spec.removesuffix(upper)}{bound}"
 
@@ -68,7 +92,7 @@ def widen(found: Iterable[Range], version: str) -> list[Path]:
     for one in found:
         text = files.get(one.path) or one.path.read_text(encoding="utf-8")
         old, new = re.escape(one.spec), widened(one.spec, version)
-        if one.path.parent.name == "data":
+        if _of_table(one):
             row = rf"(- engine: \"?{re.escape(one.engine)}\"?\n(?:(?!  - ).*\n)*?    versions: \"?){old}(?=\"?\n)"
         else:
             row = rf"(of: \"?{re.escape(one.engine)} ){old}(?=\"?[,}}\n])"
@@ -87,25 +111,62 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
+def _padded(version: str) -> tuple[int, ...]:
+    return (*_numbers(version), 0, 0, 0)
+
+
+def _cut(version: str, upper: str) -> tuple[int, ...]:
+    """Return as many numbers of ``version`` as ``upper`` has."""
+    return _padded(version)[: upper.count(".") + 1]
+
+
 def main(arguments: Sequence[str]) -> int:
     """List, and widen where that is asked. Returns 2 for wrong usage."""
     words = [word for word in arguments if not word.startswith("--")]
-    if len(words) < 2 or not is_version(words[1]):
-        sys.stderr.write("usage: python -m hetpd_cli.releases ENGINE VERSION [--widen [FILE...]]\n")
-        return 2
+    flags = {word for word in arguments if word.startswith("--")}
+    widening = "--widen" in flags
+    if len(words) < 2 or not is_version(words[1]) or flags - {"--widen"} or (len(words) > 2 and not widening):
+        return _refused("usage: python -m hetpd_cli.releases ENGINE VERSION [--widen [FILE...]]")
     engine, version, *files = words
-    found = ending(ranges(), engine, version)
-    if "--widen" in arguments:
-        chosen = [
-            one for one in found if not files or str(one.path.resolve()) in {str(Path(f).resolve()) for f in files}
-        ]
-        for path in widen(chosen, version):
-            sys.stdout.write(f"widened {path}\n")
-        return 0
+    every = list(ranges())
+    known = sorted({one.engine for one in every} - {"*"})
+    if engine not in known:
+        return _refused(
+            f"nothing is known of {engine}{did_you_mean(nearest(engine, known))}; known: {', '.join(known)}"
+        )
+    found = ending(every, engine, version)
+    if widening:
+        return _widen(found, engine, version, files)
     for one in found:
         sys.stdout.write(f"{one.path}: {one.engine} {one.spec}: {one.at}\n")
-    sys.stdout.write(f"{len(found)} ranges end before {engine} {version}\n")
+    at = f", at {_upper(found[0].spec)}" if found else ""
+    sys.stdout.write(f"{len(found)} ranges end before {engine} {version}{at}\n")
+    if gap(found, version):
+        sys.stdout.write(f"{gap(found, version)}\n")
     return 0
+
+
+def _widen(found: list[Range], engine: str, version: str, files: Sequence[str]) -> int:
+    """Widen the ranges of ``files``, all without any. Nothing is written where one of them has none."""
+    ours = {str(one.path.resolve()) for one in found}
+    for name in files:
+        if not Path(name).is_file():
+            return _refused(f"{name}: no such file")
+        if str(Path(name).resolve()) not in ours:
+            return _refused(f"{name} has no range of {engine} that ends before {version} at the newest known release")
+    if not files and gap(found, version):
+        return _refused(f"{gap(found, version)}: name the files for which that is right")
+    chosen = [one for one in found if not files or str(one.path.resolve()) in {str(Path(f).resolve()) for f in files}]
+    for path in widen(chosen, version):
+        sys.stdout.write(f"widened {path}\n")
+    if gap(chosen, version):
+        sys.stdout.write(f"{gap(chosen, version)}\n")
+    return 0
+
+
+def _refused(why: str) -> int:
+    sys.stderr.write(f"{why}\n")
+    return 2
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "engine": {"engine", "facts", "tables", "sources"},
     "sources": {"sources", "facts"},
     "facts": {"facts", "tables", "physics"},
-    "tables": {"tables", "facts"},
+    "tables": {"tables", "facts", "sources"},
     "physics": {"physics"},
 }
 """Packages that each package may import; plain modules of hetpd_cli are open to all."""

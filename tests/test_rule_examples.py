@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hetpd_cli.configuration.read import ConfigurationError
 from hetpd_cli.engine.catalogue import Rule, compile_rule
+from hetpd_cli.engine.check import RuleCrashError
 from hetpd_cli.resources import rules_dir
-from hetpd_cli.rule_examples import Failure, examples_of, failures, first_lines, spots, try_folder
+from hetpd_cli.rule_examples import Failure, examples_of, failures, first_lines, report_on, spots, try_folder
 from tests.engine.test_custom_rules import FAULTY, RULE, text_of
 from tests.support import check_text
 
@@ -55,11 +57,28 @@ def test_a_name_that_nothing_fills_is_a_failure() -> None:
     assert "{pool.workers!r}" in failure.what
 
 
+def raising(_environment: object) -> bool:
+    raise TypeError("no such thing")
+
+
 def test_a_rule_that_raises_is_a_failure() -> None:
-    raw = {**RULE, "require": 'contains(pool.workers, "x")'}
-    found = list(failures(Rule(compile_rule(raw)), raw))
+    rule = Rule(compile_rule(RULE))
+    rule.__dict__["require"] = raising
+    found = list(failures(rule, RULE))
     assert {failure.example.kind for failure in found} == {"bad", "good", "near-miss"}
     assert "ACME101" in found[0].what
+
+
+def test_a_rule_of_the_user_that_raises_is_a_fault_of_its_file() -> None:
+    rule = Rule(compile_rule(RULE))
+    rule.__dict__["require"] = raising
+    text = RULE["examples"]["good"][0]["deployment"]
+    with pytest.raises(RuleCrashError):
+        report_on(text, (rule,))
+    rule.file = "ops/rules/a.yaml"
+    with pytest.raises(ConfigurationError) as caught:
+        report_on(text, (rule,))
+    assert str(caught.value).startswith("ops/rules/a.yaml: rule ACME101 failed: TypeError")
 
 
 def test_places_of_whole_blocks_are_shortened() -> None:

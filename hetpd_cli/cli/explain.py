@@ -52,5 +52,5 @@ def rule_source(rule: Rule) -> dict[str, Any]:
     else:
         name = f"{rule.code}-{rule.name}.yaml"
         raw = load_rule(next(path for path in rule_files(rules_dir()) if path.name == name))
-    raw.update({key: rule.data[key] for key in ("severity", "parameters") if key in rule.data})
+    raw.update({key: rule.data[key] for key in ("severity", "severity_source", "parameters") if key in rule.data})
     return raw

@@ -40,7 +40,7 @@ def configured(rules: Sequence[Rule], configuration: Configuration) -> tuple[Rul
         if rule.code in changed:
             faults.append(f"{where}: {rule.name} is set twice, by code and by name")
         faults += [f"{where}: {fault}" for fault in _faults(rule, settings)]
-        changed[rule.code] = rule if faults else rule.configured(settings.severity, settings.parameters)
+        changed[rule.code] = rule if faults else rule.configured(settings.severity, settings.parameters, where)
     if faults:
         raise ConfigurationError(faults)
     return tuple(changed.get(rule.code, rule) for rule in rules)

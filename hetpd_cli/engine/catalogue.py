@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hetpd_cli.engine.expressions import compile_tree, reads, with_parameters
 from hetpd_cli.findings import Evidence
 from hetpd_cli.resources import compiled, rules_dir, schema_path
+from hetpd_cli.wording import number_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -67,15 +68,20 @@ class Rule:
         """What must be true where the rule applies."""
         return compile_tree(self._stored["require"])
 
-    def configured(self, severity: str | None, parameters: Mapping[str, float]) -> Rule:
-        """Return this rule with another severity and other thresholds, in the units that it gives them."""
+    def configured(self, severity: str | None, parameters: Mapping[str, float], where: str) -> Rule:
+        """Return this rule with another severity and other thresholds, in the units that it gives them.
+
+        ``where`` is the place of the configuration that sets them: it is the source of what it sets.
+        """
         data = {key: value for key, value in self.data.items() if key != PACKED}
-        data["severity"] = severity or self.severity
+        if severity is not None:
+            data |= {"severity": severity, "severity_source": f"{where}; the rule has {self.severity}"}
         if parameters:
-            known = data["parameters"]
-            data["parameters"] = {
-                name: {**entry, "value": parameters.get(name, entry["value"])} for name, entry in known.items()
-            }
+            data["parameters"] = {**data["parameters"]}
+            for name, value in parameters.items():
+                entry = data["parameters"][name]
+                source = f"{where}; the rule has {number_text(entry['value'])}"
+                data["parameters"][name] = {**entry, "value": value, "source": source}
             for key in ("when", "require"):
                 data[key] = with_parameters(data[key], parameters)
         rule = Rule(data)

@@ -8,17 +8,18 @@ never formatted.
 from __future__ import annotations
 
 import os
+import re
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from hetpd_cli.engine.catalogue import INPUT, PLACEHOLDER, Rule, catalogue, compile_rule
+from hetpd_cli.engine.expressions import COLLECTIONS
 from hetpd_cli.nearest import did_you_mean, nearest
-from hetpd_cli.sources.problems import Problem
-from hetpd_cli.sources.text import Limits, read_source
+from hetpd_cli.sources.plain_yaml import LONGEST_TEXT, PlainFile, PlainLimits, PlainYamlError, read_plain, short
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from jsonschema import ValidationError
 
@@ -27,16 +28,12 @@ BUILT_IN = "HPD"
 
 SUFFIXES = (".yaml", ".yml")
 MOST_FILES = 2_000
-MOST_NODES = 10_000
-MOST_BYTES = 256 * 1024
-DEEPEST = 24
+LIMITS = PlainLimits(max_bytes=256 * 1024, max_nodes=10_000, max_depth=24)
 LONGEST_EXPRESSION = 4_000
 """Characters of an expression; what does not fit belongs into a derived fact."""
 
-LONGEST_TEXT = 300
-"""Characters of a file's own text that an error repeats."""
-
 _EXPRESSIONS = ("when", "require")
+_WHOLE = "a rule over the deployment points by itself at every fact that decides it, and names no single one"
 
 
 class CustomRuleError(ValueError):
@@ -51,19 +48,12 @@ class CustomRuleError(ValueError):
         self.what = what
 
 
-class RuleFile(NamedTuple):
+class RuleFile(PlainFile):
     """A rule file as read: its content, and the line of each key by dotted path (``examples.bad.0.at``)."""
-
-    path: str
-    raw: dict[str, Any]
-    lines: dict[str, int]
 
     def error(self, key: str, what: str) -> CustomRuleError:
         """Return the error about ``key`` of this file, at the line of the nearest key above it that is written."""
-        known = key
-        while known and known not in self.lines:
-            known = known.rpartition(".")[0]
-        return CustomRuleError(self.path, self.lines.get(known), key, what)
+        return CustomRuleError(self.path, self.line(key), key, what)
 
 
 def load_custom_rules(folder: Path) -> list[Rule]:
@@ -128,9 +118,10 @@ def compiled_rule(file: RuleFile) -> Rule:
             raise file.error(f"parameters.{name}", "a threshold is a finite number")
     try:
         rule = Rule(compile_rule(raw))
+        _check_conditions(raw)
     except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
         key = next((key for key in _EXPRESSIONS if not _compiles(file, key)), "")
-        raise file.error(key or _faulty_text(file, error), _short(str(error))) from None
+        raise file.error(key or _faulty_text(file, error), short(str(error))) from None
     rule.file = file.path
     return rule
 
@@ -138,11 +129,23 @@ def compiled_rule(file: RuleFile) -> Rule:
 def _compiles(file: RuleFile, key: str) -> bool:
     """Tell whether an expression compiles, to say which one does not."""
     alone = {**file.raw, "message": "m", "fix": "f", "labels": {}, "when": True, "require": "true"}
+    alone[key] = file.raw.get(key, "true")
     try:
-        compile_rule({**alone, key: file.raw.get(key, "true")})
+        compile_rule(alone)
+        _check_conditions(alone)
     except (ValueError, TypeError, ArithmeticError, RecursionError):
         return False
     return True
+
+
+def _check_conditions(raw: dict[str, Any]) -> None:
+    """Raise ExpressionError for an expression that is never true or false. A user's rule says what it means."""
+    from hetpd_cli.engine.parse import Context, refuse_what_is_no_condition
+
+    if raw["over"] != INPUT:
+        parameters = {name: (entry["value"], entry["unit"]) for name, entry in raw.get("parameters", {}).items()}
+        for key in _EXPRESSIONS:
+            refuse_what_is_no_condition(str(raw.get(key, "true")).replace("\n", " "), Context(raw["over"], parameters))
 
 
 def _faulty_text(file: RuleFile, error: Exception) -> str:
@@ -167,8 +170,16 @@ def _check_texts(file: RuleFile) -> None:
     for key, text in texts.items():
         names = [*prefixes, "value"] if key.startswith("labels.") else list(prefixes)
         for name in PLACEHOLDER.findall(text):
+            if name.partition(".")[0] in COLLECTIONS:
+                raise file.error(key, f"{{{name}}} is of many: {_WHOLE}")
             if "." not in name and name not in names:
                 raise file.error(key, f"{{{name}}} names nothing{did_you_mean(nearest(name, names))}")
+        left = PLACEHOLDER.sub("", text)
+        brace = re.search(r"\{[^{}]*\}?|\}", left.replace("{{", "") if key == "fix" else left)
+        if brace:
+            raise file.error(key, f"{short(brace[0])} is never filled: braces hold the name of a fact, or of a pool")
+        if key.startswith("labels.") and key.split(".")[1] in COLLECTIONS:
+            raise file.error(key, f"labels are for one fact, this one is of many: {_WHOLE}")
 
 
 # -- bytes to content ------------------------------------------------------------------------------------------
@@ -177,64 +188,10 @@ def _check_texts(file: RuleFile) -> None:
 def read_rule(path: Path) -> RuleFile:
     """Return the content of one file. Raises CustomRuleError where it cannot be read safely."""
     shown = str(path)
-    source = read_source(shown, Limits(max_bytes=MOST_BYTES))
-    if isinstance(source, Problem):
-        raise CustomRuleError(shown, None, "", source.message.removeprefix(f"{shown} "))
-    import yaml
-
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        _check_events(shown, yaml.parse(source.text, Loader=loader))
-        node = yaml.compose(source.text, Loader=loader)
-        lines: dict[str, int] = {}
-        _collect_lines(shown, node, "", lines)
-        raw = yaml.load(source.text, Loader=loader)  # noqa: S506 (a safe loader, and no tag left)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise CustomRuleError(shown, mark.line + 1 if mark else None, "", str(error.problem or error)) from None
-    except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
-        if isinstance(error, CustomRuleError):
-            raise
-        raise CustomRuleError(shown, None, "", f"no readable YAML: {_short(str(error))}") from None
-    if not isinstance(raw, dict):
-        raise CustomRuleError(shown, None, "", "a rule file is a mapping of keys: code, name, title and so on")
-    return RuleFile(shown, raw, lines)
-
-
-def _check_events(shown: str, events: Iterable[Any]) -> None:
-    """Refuse tags, anchors, several documents, deep nesting and many nodes before anything is built."""
-    depth = nodes = documents = 0
-    for event in events:
-        kind = type(event).__name__
-        line = event.start_mark.line + 1 if event.start_mark else None
-        nodes += kind in {"ScalarEvent", "SequenceStartEvent", "MappingStartEvent", "AliasEvent"}
-        documents += kind == "DocumentStartEvent"
-        depth += kind in {"SequenceStartEvent", "MappingStartEvent"}
-        depth -= kind in {"SequenceEndEvent", "MappingEndEvent"}
-        for refused, what in (
-            (getattr(event, "tag", None) is not None, "tags are not read in a rule file"),
-            (getattr(event, "anchor", None) is not None, "anchors and aliases are not read in a rule file"),
-            (depth > DEEPEST, f"nested more than {DEEPEST} levels"),
-            (nodes > MOST_NODES, f"more than {MOST_NODES} keys and values"),
-            (documents > 1, "one rule a file, one document"),
-        ):
-            if refused:
-                raise CustomRuleError(shown, line, "", what)
-
-
-def _collect_lines(shown: str, node: Any, prefix: str, lines: dict[str, int]) -> None:
-    """Collect the line of every key below ``node``; a key that stands twice is an error."""
-    if node is None or isinstance(node.value, str):
-        return
-    for index, item in enumerate(node.value):
-        key_node, value = item if isinstance(item, tuple) else (None, item)
-        key = str(index) if key_node is None else str(key_node.value)
-        path = f"{prefix}.{key}" if prefix else key
-        line = (key_node or value).start_mark.line + 1
-        if path in lines:
-            raise CustomRuleError(shown, line, path, f"stands twice, first in line {lines[path]}")
-        lines[path] = line
-        _collect_lines(shown, value, path, lines)
+        return RuleFile(*read_plain(shown, LIMITS, "a rule file"))
+    except PlainYamlError as error:
+        raise CustomRuleError(shown, error.line, error.key, error.what) from None
 
 
 # -- the schema ------------------------------------------------------------------------------------------------
@@ -264,7 +221,7 @@ def _fault(error: ValidationError) -> tuple[str, str]:
         return say(error, path)
     if error.validator == "not":
         return key or "over", "a rule over the input has no expressions: the readers find such faults"
-    return key, _short(error.message)
+    return key, short(error.message)
 
 
 def _unknown_key(error: ValidationError, path: list[str]) -> tuple[str, str]:
@@ -272,7 +229,7 @@ def _unknown_key(error: ValidationError, path: list[str]) -> tuple[str, str]:
     instance: Any = error.instance
     known: Sequence[str] = list(schema.get("properties", ()))
     extra = next(str(key) for key in instance if key not in known)
-    return ".".join([*path, _short(extra)]), f"is no key of a rule{did_you_mean(nearest(extra, known))}"
+    return ".".join([*path, short(extra)]), f"is no key of a rule{did_you_mean(nearest(extra, known))}"
 
 
 def _missing_key(error: ValidationError, path: list[str]) -> tuple[str, str]:
@@ -286,16 +243,26 @@ def _no_choice(error: ValidationError, path: list[str]) -> tuple[str, str]:
     values: Any = error.validator_value
     choices = [str(choice) for choice in values]
     guess = nearest(str(error.instance)[:LONGEST_TEXT], choices)
-    return ".".join(path), f"{_short(repr(error.instance))} is none of {', '.join(choices)}{did_you_mean(guess)}"
+    return ".".join(path), f"{short(repr(error.instance))} is none of {', '.join(choices)}{did_you_mean(guess)}"
 
+
+def _no_pattern(error: ValidationError, path: list[str]) -> tuple[str, str]:
+    wanted = next((words for key, words in _PATTERNS.items() if key in path[-2:]), "of the right form")
+    return ".".join(path), f"{short(repr(error.instance))} is not {wanted}"
+
+
+_PATTERNS = {
+    "code": "a code: two to eight capitals, then three or four digits, such as ACME101",
+    "name": "a name: words in small letters and digits, joined by hyphens",
+    "of": "a product and its releases, such as 'vllm >=0.24,<0.34' or 'vllm *'",
+    "practice": "a practice, BP-1 to BP-9",
+    "since": "a version of three numbers, such as 1.0.0",
+}
+"""Key to what the schema's pattern asks for, in words."""
 
 _FAULTS: dict[str, Callable[[ValidationError, list[str]], tuple[str, str]]] = {
     "additionalProperties": _unknown_key,
     "required": _missing_key,
     "enum": _no_choice,
+    "pattern": _no_pattern,
 }
-
-
-def _short(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}..."

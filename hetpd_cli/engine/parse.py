@@ -6,12 +6,14 @@ Only the build, the tests and custom rules come here; ``check`` reads compiled t
 from __future__ import annotations
 
 import ast
+from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from hetpd_cli.engine.expressions import AGGREGATES, COLLECTIONS, FUNCTIONS, UNIT_LITERALS
 from hetpd_cli.facts.registry import derivations
 from hetpd_cli.fields import field, fields, object_paths
 from hetpd_cli.nearest import did_you_mean, nearest
+from hetpd_cli.versions import version_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,6 +60,25 @@ COUNTS = frozenset(
 )
 """Units of things that are counted: they compare with each other and with plain numbers."""
 
+NUMBER, TEXT, BOOLEAN, LIST = "a number", "text", "true or false", "a list"
+KINDS = {"number": NUMBER, "integer": NUMBER, "text": TEXT, "boolean": BOOLEAN, "list": LIST}
+"""Kind of a fact's value to the words for it."""
+
+OPERANDS: dict[str, tuple[str | None, ...]] = {
+    "absent": (None,),
+    "divides": (NUMBER, NUMBER),
+    "divisible": (NUMBER, NUMBER),
+    "version_in": (TEXT, TEXT),
+    "same_version": (TEXT, TEXT),
+    "contains": (LIST, None),
+    "disjoint": (LIST, LIST),
+    "overlap": (NUMBER, NUMBER, NUMBER, NUMBER),
+    "min": (NUMBER, NUMBER),
+    "max": (NUMBER, NUMBER),
+    "abs": (NUMBER,),
+}
+"""What each operand of a function is; None where it may be anything."""
+
 _COMPARE = {
     ast.Eq: "==",
     ast.NotEq: "!=",
@@ -70,6 +91,8 @@ _COMPARE = {
 }
 _ARITHMETIC = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Mod: "%"}
 _WORDS = {"true": True, "false": False, "none": None}
+_ORDERED = ("<", "<=", ">", ">=")
+_WITHIN = ("in", "not in")
 
 
 class ExpressionError(ValueError):
@@ -84,20 +107,34 @@ class Context(NamedTuple):
 
 
 class Typed(NamedTuple):
-    """A tree with the unit of its value, None where it has none."""
+    """A tree with the unit of its value, None where it has none, and the kind (:data:`KINDS`), None where not known."""
 
     tree: list[Any]
     unit: str | None
+    kind: str | None = None
 
 
 def parse_expression(text: str, context: Context) -> list[Any]:
     """Return the tree of ``text``. Raises ExpressionError with a message for the rule's author."""
+    return _parsed(text, context).tree
+
+
+def refuse_what_is_no_condition(text: str, context: Context) -> None:
+    """Raise ExpressionError where ``text`` is no expression, or one that is never true or false."""
+    kind = _parsed(text, context).kind
+    if kind not in {BOOLEAN, None}:
+        raise ExpressionError(f"{text.strip()} is {kind} where true or false is expected")
+
+
+def _parsed(text: str, context: Context) -> Typed:
     try:
         parsed = ast.parse(text.strip(), mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+    except SyntaxError as error:
+        raise ExpressionError(f"{text!r} is no expression: {error.msg}") from None
+    except (ValueError, RecursionError, MemoryError) as error:
         raise ExpressionError(f"{text!r} is no expression: {error}") from None
     try:
-        return _Parser(context).node(parsed.body).tree
+        return _Parser(context).node(parsed.body)
     except (RecursionError, OverflowError) as error:
         raise ExpressionError(f"{text[:60]!r} is too deep or too large: {error}") from None
 
@@ -115,20 +152,32 @@ class _Parser:
         raise ExpressionError(f"{ast.unparse(node)}: {type(node).__name__} is not part of the language")
 
     def _constant(self, node: ast.Constant) -> Typed:
-        if node.value is None or isinstance(node.value, str | bool | int | float):
-            return Typed(["value", node.value], None)
-        raise ExpressionError(f"{node.value!r} is not a value of the language")
+        value = node.value
+        if value is None or isinstance(value, str | bool):
+            return Typed(["value", value], None, {str: TEXT, bool: BOOLEAN}.get(type(value)))
+        if isinstance(value, int | float):
+            if not isfinite(value):
+                raise ExpressionError(f"{ast.unparse(node)} is no finite number")
+            return Typed(["value", value], None, NUMBER)
+        raise ExpressionError(f"{value!r} is not a value of the language")
+
+    def _operand(self, node: ast.expr, kind: str | None) -> Typed:
+        """Return an operand. Raises ExpressionError where it is known to be of another kind than ``kind``."""
+        part = self.node(node)
+        if kind is not None and part.kind not in {kind, None}:
+            raise ExpressionError(f"{ast.unparse(node)} is {part.kind} where {kind} is expected")
+        return part
 
     def _boolean(self, node: ast.BoolOp) -> Typed:
         name = "and" if isinstance(node.op, ast.And) else "or"
-        return Typed([name, *(self.node(value).tree for value in node.values)], None)
+        return Typed([name, *(self._operand(value, BOOLEAN).tree for value in node.values)], None, BOOLEAN)
 
     def _unary(self, node: ast.UnaryOp) -> Typed:
-        inner = self.node(node.operand)
         if isinstance(node.op, ast.Not):
-            return Typed(["not", inner.tree], None)
+            return Typed(["not", self._operand(node.operand, BOOLEAN).tree], None, BOOLEAN)
         if isinstance(node.op, ast.USub):
-            return Typed(["arithmetic", "-", ["value", 0], inner.tree], inner.unit)
+            inner = self._operand(node.operand, NUMBER)
+            return Typed(["arithmetic", "-", ["value", 0], inner.tree], inner.unit, NUMBER)
         raise ExpressionError(f"{ast.unparse(node)} is not part of the language")
 
     def _compare(self, node: ast.Compare) -> Typed:
@@ -138,10 +187,19 @@ class _Parser:
             symbol = _COMPARE.get(type(operation))
             if symbol is None:
                 raise ExpressionError(f"{ast.unparse(node)}: this comparison is not part of the language")
-            one, other = self.node(left), self.node(right)
+            one = self._operand(left, NUMBER if symbol in _ORDERED else None)
+            other = self._operand(right, NUMBER if symbol in _ORDERED else LIST if symbol in _WITHIN else None)
             self._agree(one, other, ast.unparse(node))
+            self._comparable(one, right if symbol in _WITHIN else other, ast.unparse(node))
             parts.append(["compare", symbol, one.tree, other.tree])
-        return Typed(parts[0] if len(parts) == 1 else ["and", *parts], None)
+        return Typed(parts[0] if len(parts) == 1 else ["and", *parts], None, BOOLEAN)
+
+    def _comparable(self, left: Typed, right: Typed | ast.expr, text: str) -> None:
+        """Refuse to compare what can never be equal: values of two kinds, with the items of a list that is written."""
+        others = [right] if isinstance(right, Typed) else [self.node(item) for item in getattr(right, "elts", ())]
+        for other in others:
+            if left.kind != other.kind and None not in {left.kind, other.kind}:
+                raise ExpressionError(f"{text}: {left.kind} against {other.kind}")
 
     def _agree(self, left: Typed, right: Typed, text: str) -> None:
         """Refuse a comparison or a sum of quantities in different units."""
@@ -153,24 +211,22 @@ class _Parser:
         symbol = _ARITHMETIC.get(type(node.op))
         if symbol is None:
             raise ExpressionError(f"{ast.unparse(node)}: this operator is not part of the language")
-        one, other = self.node(node.left), self.node(node.right)
-        if any(part.tree[0] == "value" and isinstance(part.tree[1], str) for part in (one, other)):
-            raise ExpressionError(f"{ast.unparse(node)}: no arithmetic on text")
+        one, other = (self._operand(side, NUMBER) for side in (node.left, node.right))
         tree = ["arithmetic", symbol, one.tree, other.tree]
         if symbol in "+-%":
             self._agree(one, other, ast.unparse(node))
-            return Typed(tree, one.unit or other.unit)
+            return Typed(tree, one.unit or other.unit, NUMBER)
         if symbol == "/" and one.unit == other.unit:
-            return Typed(tree, None)
-        return Typed(tree, one.unit if _counts(other) else f"{one.unit}{symbol}{other.unit}")
+            return Typed(tree, None, NUMBER)
+        return Typed(tree, one.unit if _counts(other) else f"{one.unit}{symbol}{other.unit}", NUMBER)
 
     def _list(self, node: ast.Tuple | ast.List) -> Typed:
         items = [self.node(item) for item in node.elts]
-        return Typed(["list", *(item.tree for item in items)], items[0].unit if items else None)
+        return Typed(["list", *(item.tree for item in items)], items[0].unit if items else None, LIST)
 
     def _name(self, node: ast.Name) -> Typed:
         if node.id in _WORDS:
-            return Typed(["value", _WORDS[node.id]], None)
+            return Typed(["value", _WORDS[node.id]], None, None if node.id == "none" else BOOLEAN)
         raise ExpressionError(f"{node.id} is no fact{self._hint(node.id)}")
 
     def _fact(self, node: ast.Attribute) -> Typed:
@@ -183,20 +239,20 @@ class _Parser:
             raise ExpressionError(f"{name}: a rule over {self.context.over} has no {prefix}{self._hint(prefix)}")
         if prefix in COLLECTIONS and prefix != self.collection:
             raise ExpressionError(f"{name}: {prefix} is a collection, use it inside {', '.join(AGGREGATES)}")
-        return Typed(["fact", name], fact_unit(kind, path, name))
+        return Typed(["fact", name], fact_unit(kind, path, name), _fact_kind(kind, path))
 
     def _parameter(self, name: str) -> Typed:
         if name not in self.context.parameters:
             raise ExpressionError(f"param.{name} is not among the rule's parameters")
         value, unit = self.context.parameters[name]
-        return Typed(["param", name, value], None if unit == "1" else unit)
+        return Typed(["param", name, value], None if unit == "1" else unit, NUMBER)
 
     def _call(self, node: ast.Call) -> Typed:
         name = _dotted(node.func)
         if node.keywords:
             raise ExpressionError(f"{name}: no keyword arguments")
         if name == "declared":
-            return Typed(["declared", self._section(node)], None)
+            return Typed(["declared", self._section(node)], None, BOOLEAN)
         if name in UNIT_LITERALS:
             return self._literal(name, node)
         if name in AGGREGATES:
@@ -206,9 +262,11 @@ class _Parser:
             raise ExpressionError(f"{name} is no function{did_you_mean(guess)}")
         if len(node.args) != FUNCTIONS[name][0]:
             raise ExpressionError(f"{name} takes {FUNCTIONS[name][0]} operands")
-        parts = [self.node(argument) for argument in node.args]
-        unit = parts[0].unit if name in {"min", "max", "abs"} else None
-        return Typed(["call", name, *(part.tree for part in parts)], unit)
+        parts = [self._operand(argument, kind) for argument, kind in zip(node.args, OPERANDS[name], strict=True)]
+        _check_operands(name, node, parts)
+        calculates = name in {"min", "max", "abs"}
+        tree = ["call", name, *(part.tree for part in parts)]
+        return Typed(tree, parts[0].unit if calculates else None, NUMBER if calculates else BOOLEAN)
 
     def _section(self, node: ast.Call) -> str:
         name = _dotted(node.args[0]) if len(node.args) == 1 else ""
@@ -226,7 +284,9 @@ class _Parser:
             or not isinstance(node.args[0].value, int | float)
         ):
             raise ExpressionError(f"{name}() takes one number")
-        return Typed(["value", node.args[0].value * factor], unit)
+        if not isfinite(node.args[0].value * factor):
+            raise ExpressionError(f"{ast.unparse(node)} is no finite number")
+        return Typed(["value", node.args[0].value * factor], unit, NUMBER)
 
     def _aggregate(self, name: str, node: ast.Call) -> Typed:
         if self.context.over != "deployment" or len(node.args) != 1 or self.collection is not None:
@@ -240,9 +300,10 @@ class _Parser:
         if len(used) != 1:
             raise ExpressionError(f"{name} speaks of exactly one collection of {', '.join(COLLECTIONS)}")
         self.collection = used.pop()
-        part = self.node(node.args[0])
+        part = self._operand(node.args[0], {"sum_of": NUMBER, "unique": None}.get(name, BOOLEAN))
         collection, self.collection = self.collection, None
-        return Typed(["over", name, collection, part.tree], part.unit if name == "sum_of" else None)
+        sums = name == "sum_of"
+        return Typed(["over", name, collection, part.tree], part.unit if sums else None, NUMBER if sums else BOOLEAN)
 
     def _hint(self, name: str) -> str:
         return did_you_mean(nearest(name, [*PREFIXES[self.context.over], *_WORDS]))
@@ -258,6 +319,29 @@ class _Parser:
         ast.Attribute: _fact,
         ast.Call: _call,
     }
+
+
+def _check_operands(name: str, node: ast.Call, parts: list[Typed]) -> None:
+    """Refuse operands that a function cannot decide on: a range of versions that is none, facts within a list."""
+    if name == "version_in":
+        spec = parts[1].tree[1] if parts[1].tree[0] == "value" else None
+        try:
+            version_in("1.0", str(spec))
+        except ValueError as error:
+            raise ExpressionError(f"{ast.unparse(node)}: {error}") from None
+    if name in {"contains", "disjoint"}:
+        if any(item[0] != "value" for part in parts if part.tree[0] == "list" for item in part.tree[1:]):
+            raise ExpressionError(f"{ast.unparse(node)}: a list of facts; write `x in [...]`, which knows unknown ones")
+        if name == "contains" and parts[1].kind == LIST:
+            raise ExpressionError(f"{ast.unparse(node)}: a list within a list")
+
+
+def _fact_kind(subject: str, path: str) -> str | None:
+    """Return the kind of value that a fact has, None where nothing says it."""
+    known = field(subject, path)
+    derivation = derivations(subject).get(path)
+    kinds = {KINDS[one] for one in (known and known.kind, derivation and derivation.result) if one}
+    return kinds.pop() if len(kinds) == 1 else None
 
 
 def _counts(part: Typed) -> bool:

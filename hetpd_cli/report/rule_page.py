@@ -70,7 +70,7 @@ class Block(NamedTuple):
 
 
 def page(raw: dict[str, Any]) -> list[Block]:
-    """Return the page of the rule whose file holds ``raw``."""
+    """Return the page of the rule whose file holds ``raw``; ``severity_source`` says where its severity is set."""
     return [
         Block("title", f"{raw['code']} {raw['name']}"),
         Block("paragraph", f"{raw['title']}."),
@@ -97,7 +97,7 @@ def _terms(raw: dict[str, Any]) -> Iterator[Block]:
     digit = family_digit(raw["code"])
     family = next((family.title for family in FAMILIES if family.digit == digit), digit)
     terms = {
-        "severity": SEVERITIES[raw["severity"]],
+        "severity": SEVERITIES[raw["severity"]] + (f" ({raw['severity_source']})" if "severity_source" in raw else ""),
         "impact": IMPACTS.get(raw.get("impact", ""), ""),
         "confidence": CONFIDENCES[raw["confidence"]],
         "asked of": SUBJECTS[raw["over"]],

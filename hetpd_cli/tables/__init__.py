@@ -16,6 +16,8 @@ from hetpd_cli.versions import version_in
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hetpd_cli.tables.own import Sheet
+
 TABLES = ("accelerators", "links", "models", "capabilities", "engines", "lifecycles", "sources")
 
 
@@ -65,19 +67,27 @@ def _ranges(rows: list[dict[str, Any]]) -> dict[str, list[list[Any]]]:
     return ranges
 
 
-@cache
-def table(name: str) -> dict[str, Any]:
-    """Return the compiled table called ``name`` (one of :data:`TABLES`)."""
+def built_in(name: str) -> dict[str, Any]:
+    """Return the compiled table called ``name`` (one of :data:`TABLES`) without the user's own rows."""
     content: dict[str, Any] = compiled(name, lambda: [table_path(name)], lambda: _build(name))
-    if name in _OWN:
-        from hetpd_cli.tables.own import laid_over
-
-        rows = laid_over(content["rows"], _OWN[name])
-        return {"rows": rows, "index": _index(rows), "ranges": _ranges(rows)}
     return content
 
 
-_OWN: dict[str, list[dict[str, Any]]] = {}
+@cache
+def table(name: str) -> dict[str, Any]:
+    """Return the compiled table called ``name`` (one of :data:`TABLES`)."""
+    content = built_in(name)
+    if name not in _OWN:
+        return content
+    from hetpd_cli.tables.own import laid_over
+
+    rows = content["rows"]
+    for sheet in _OWN[name]:
+        rows = laid_over(rows, sheet.rows)
+    return {"rows": rows, "index": _index(rows), "ranges": _ranges(rows)}
+
+
+_OWN: dict[str, list[Sheet]] = {}
 
 
 def use_own(folders: Sequence[str]) -> None:
@@ -85,19 +95,20 @@ def use_own(folders: Sequence[str]) -> None:
 
     Raises TableError with every fault; then nothing is changed. No folders restore the built-in tables.
     """
-    from hetpd_cli.tables.own import TableError, laid_over, read_folder
+    from hetpd_cli.tables.own import ambiguous, laid_over, raise_all, read_folder
 
-    tables: dict[str, list[dict[str, Any]]] = {}
+    sheets: dict[str, list[Sheet]] = {}
+    rows: dict[str, list[dict[str, Any]]] = {}
+    faults: list[str] = []
     for folder in folders:
-        for name, rows in read_folder(folder).items():
-            tables[name] = laid_over(tables.get(name, []), rows)
-    try:
-        for name, rows in tables.items():
-            _index(laid_over(table(name)["rows"], rows))
-    except ValueError as error:
-        raise TableError([str(error)]) from None
+        for sheet in read_folder(folder):
+            before = rows.get(sheet.table) or built_in(sheet.table)["rows"]
+            faults += ambiguous(before, sheet)
+            rows[sheet.table] = laid_over(before, sheet.rows)
+            sheets.setdefault(sheet.table, []).append(sheet)
+    raise_all(faults)
     _OWN.clear()
-    _OWN.update(tables)
+    _OWN.update(sheets)
     table.cache_clear()
 
 

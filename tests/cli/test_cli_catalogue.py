@@ -85,7 +85,8 @@ def test_the_json_of_rules_keeps_its_schema(hetpd) -> None:
     Draft202012Validator(load_schema("rules-output")).validate(printed)
     rule = next(rule for rule in printed["rules"] if rule["code"] == "HPD202")
     assert (rule["family"], rule["cell"], rule["impact"]) == ("representation", "T4", "refused")
-    assert rule["covers"]["vllm"] == [">=0.24,<0.34"]
+    (covered,) = rule["covers"]["vllm"]
+    assert covered.startswith(">=0.24,<")
     assert "prefill.kv.block_size" in rule["reads"]
 
 

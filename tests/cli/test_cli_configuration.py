@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hetpd_cli.cli.app import run
+from hetpd_cli.engine.check import RuleCrashError
 from hetpd_cli.tables import use_own
 
 if TYPE_CHECKING:
@@ -297,6 +298,35 @@ def test_own_rules_are_asked_like_the_built_in_ones(hetpd, tmp_path) -> None:
     assert hetpd("explain", "ACME301", "--no-config")[0] == 2
     (tmp_path / "hetpd.toml").write_text('rule-folders = ["our-rules"]\n[rules.ACME301]\nseverity = "info"\n')
     assert check(hetpd) == (0, ["ACME301"])
+
+
+def test_explain_says_where_thresholds_and_severities_are_set(hetpd, tmp_path) -> None:
+    path = tmp_path / "hetpd.toml"
+    path.write_text("# ours\n\n\n[rules.offered-load-above-served]\nnoise = 1.1\n")
+    shown = " ".join(hetpd("explain", "HPD103")[1].split())
+    assert "1.1 (hetpd.toml:4; the rule has 1.05)" in shown
+    assert "the rule has error" not in shown
+    path.write_text('[rules.HPD103]\nseverity = "info"\n')
+    shown = " ".join(hetpd("explain", "HPD103")[1].split())
+    assert "(hetpd.toml:1; the rule has error)" in shown
+    assert "; the rule has 1.05" not in shown
+    assert "hetpd.toml" not in hetpd("explain", "HPD103", "--no-config")[1]
+
+
+def test_a_rule_that_raises_is_wrong_usage(hetpd, tmp_path, monkeypatch) -> None:
+    (tmp_path / "our-rules").mkdir()
+    (tmp_path / "our-rules" / "ports.yaml").write_text(RULE)
+    (tmp_path / "hetpd.toml").write_text('rule-folders = ["our-rules"]\n')
+
+    def judging(rule, _scope):
+        raise TypeError(rule.code)
+
+    monkeypatch.setattr("hetpd_cli.engine.check.judge", judging)
+    code, shown, said = hetpd("check", "deploy", "--select", "ACME")
+    assert (code, shown, said.count("\n")) == (2, "", 1)
+    assert "our-rules/ports.yaml: rule ACME301 failed" in said
+    with pytest.raises(RuleCrashError):
+        hetpd("check", "deploy", "--select", "HPD2")
 
 
 def test_a_faulty_rule_is_wrong_usage(hetpd, tmp_path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,12 @@ def test_the_template_is_without_any_finding(hetpd) -> None:
     assert [found.message for found in report.findings] == []
     assert report.tally.held > 5
     assert hetpd("check", "-q", "deploy.yaml") == (0, "", "")
+
+
+def test_the_template_names_nothing_that_a_wheel_lacks(hetpd) -> None:
+    top = hetpd("init", "-")[1].partition("hetpd: 1")[0]
+    assert not re.findall(r"\w+/\w+", top)
+    assert {"schema", "explain", "facts"} <= set(re.findall(r"`hetpd (\w+)", top))
 
 
 def test_the_lines_that_are_commented_out_are_good_too() -> None:

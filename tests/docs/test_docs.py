@@ -16,9 +16,11 @@ from hetpd_cli.configuration.assume import apply as assume
 from hetpd_cli.configuration.read import parse
 from hetpd_cli.configuration.rules import configured, rule_called
 from hetpd_cli.engine.catalogue import catalogue
+from hetpd_cli.engine.parse import Context, parse_expression
 from hetpd_cli.rule_examples import try_folder
 from hetpd_cli.sources.text import SourceText
-from hetpd_cli.tables import use_own
+from hetpd_cli.tables import engine_default, use_own
+from hetpd_cli.tables.columns import BY_ID, BY_VERSION, columns
 from tests.support import ROOT, check_text
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -49,12 +51,52 @@ def test_a_configuration_in_the_documentation_can_be_used(page, block, tmp_path)
         assert rule_called(entry.rule, rules) is not None
 
 
-@pytest.mark.parametrize(("page", "block"), [case for case in blocks("yaml") if case[1].startswith("rows:")])
-def test_a_table_in_the_documentation_is_taken(page, block, tmp_path) -> None:
-    name = "engines" if "engine:" in block else "accelerators"
+TABLE_BLOCKS = [
+    (name, block) for _, block in blocks("yaml") for name in re.findall(r"^# ops/tables/(\w+)\.yaml\n", block)
+]
+
+
+@pytest.mark.parametrize(("name", "block"), TABLE_BLOCKS)
+def test_a_table_in_the_documentation_is_taken(name, block, tmp_path) -> None:
     (tmp_path / f"{name}.yaml").write_text(block)
     use_own([str(tmp_path)])
     use_own([])
+
+
+def test_every_table_has_an_example() -> None:
+    assert {name for name, _ in TABLE_BLOCKS} == {*BY_ID, *BY_VERSION}
+    assert not [page for page, block in blocks("yaml") if block.startswith("rows:")]
+
+
+def test_every_column_is_on_the_page_of_the_tables() -> None:
+    text = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8")
+    for table in (*BY_ID, *BY_VERSION):
+        part = text.partition(f"## {table}\n")[2].partition("\n## ")[0]
+        rows = dict(re.findall(r"^\| `([^`]+)` \| (.*) \|$", part, flags=re.M))
+        assert list(rows) == list(columns(table))
+        for name, column in columns(table).items():
+            assert set(column.values or ()) <= set(re.findall(r"`([^`]+)`", rows[name]))
+            assert rows[name].count(" | ") == 2
+
+
+def test_a_row_in_the_documentation_overrides_its_cell_and_no_other(tmp_path) -> None:
+    (tmp_path / "engines.yaml").write_text(next(block for name, block in TABLE_BLOCKS if name == "engines"))
+    asked = [("0.34.0", "connector.failure_policy"), ("0.33.0", "connector.lease_s")]
+    before = [engine_default("vllm", version, "nixl", path) for version, path in asked]
+    use_own([str(tmp_path)])
+    after = [engine_default("vllm", version, "nixl", path) for version, path in asked]
+    overridden = engine_default("vllm", "0.34.0", "nixl", "connector.lease_s")
+    use_own([])
+    assert after == before
+    assert overridden is not None
+    assert overridden.value == 45
+
+
+def test_an_expression_in_the_documentation_can_be_read() -> None:
+    text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+    parameters = {"devices": (64.0, "device")}
+    parse_expression(re.search(r"`(sum_of\([^`…]+)`", text)[1], Context("deployment", parameters))
+    parse_expression(re.search(r"`(version_in\(prefill[^`]+)`", text)[1], Context("boundary", {}))
 
 
 def test_every_kind_of_block_is_there() -> None:

@@ -31,6 +31,13 @@ RULE: dict[str, Any] = {
     },
 }  # fmt: skip
 
+WHOLE: dict[str, Any] = {
+    "over": "deployment",
+    "require": "sum_of(pools.workers) == 2",
+    "message": "odd",
+    "labels": None,
+}
+
 
 def text_of(**changes: Any) -> str:
     """Return the file of the rule above with some keys changed; None takes a key away."""
@@ -92,25 +99,40 @@ def test_an_empty_folder_holds_no_rules(tmp_path: Path) -> None:
         ({"severity": "eror"}, "severity", "did you mean error?"),
         ({"over": "boundry"}, "over", "did you mean boundary?"),
         ({"over": "input"}, "over", "readers"),
-        ({"code": "acme101"}, "code", "acme101"),
-        ({"code": "ACME1"}, "code", "ACME1"),
+        ({"code": "acme101"}, "code", "two to eight capitals, then three or four digits"),
+        ({"code": "ACME1"}, "code", "two to eight capitals, then three or four digits"),
+        ({"name": "Odd Workers"}, "name", "joined by hyphens"),
+        ({"practice": ["BP-1", "BP-12"]}, "practice.1", "BP-1 to BP-9"),
+        ({"evidence": [{**RULE["evidence"][0], "of": "vllm"}]}, "evidence.0.of", "vllm *"),
         ({"code": "HPD901"}, "code", "prefix of your own"),
         ({"code": "HPD201"}, "code", "prefix of your own"),
         ({"name": "kv-dtype-mismatch"}, "name", "built-in"),
         ({"require": "pool.worker == 2"}, "require", "did you mean pool.workers?"),
-        ({"require": "divides(2, pool.workers"}, "require", "no expression"),
+        ({"require": "divides(2, pool.workers"}, "require", "no expression: '(' was never closed"),
+        ({"require": "min(pool.hosts, 1) == 1"}, "require", "pool.hosts is a list where a number is expected"),
+        ({"require": "pool.workers"}, "require", "true or false is expected"),
+        ({"when": "pool.kv.dtype"}, "when", "true or false is expected"),
         ({"when": "dividez(2, pool.workers)"}, "when", "did you mean divides?"),
         ({"require": "prefill.workers == 2"}, "require", "prefill"),
         ({"require": "pool.workers < s(3)"}, "require", "s"),
         ({"message": "{pool.workrs} of them"}, "message", "did you mean pool.workers?"),
         ({"message": "{pol} has some"}, "message", "did you mean pool?"),
         ({"fix": "give {decode} one"}, "fix", "{decode} names nothing"),
+        ({"message": "{sum_of(pool.workers)} of them"}, "message", "{sum_of(pool.workers)} is never filled"),
+        ({"message": "{pool.workers!r} is it"}, "message", "{pool.workers!r} is never filled"),
+        ({"message": "{{pool.workers}} is it"}, "message", "never filled"),
+        ({"message": "odd } is it"}, "message", "} is never filled"),
+        ({"fix": "write {workers: 2}"}, "fix", "{workers: 2} is never filled"),
+        ({"labels": {"pool.workers": "{Value}"}}, "labels.pool.workers", "{Value} is never filled"),
+        ({**WHOLE, "labels": {"pools.workers": "here"}}, "labels.pools.workers", "this one is of many"),
+        ({**WHOLE, "message": "{pools.workers} of them"}, "message", "{pools.workers} is of many"),
+        ({**WHOLE, "message": "{pools} have them"}, "message", "{pools} is of many"),
         ({"labels": {"pool.wokers": "here"}}, "labels", "did you mean pool.workers?"),
         ({"parameters": {"most": {"value": float("nan"), "unit": "1", "source": "none"}}}, "parameters.most", "finite"),
         ({"parameters": {"most": {"value": "many", "unit": "1", "source": "none"}}}, "parameters.most.value", "number"),
         ({"examples": {**RULE["examples"], "bad": [{"title": "x y", "deployment": "a"}]}}, "examples.bad.0.at", "is missing"),
         ({"title": 5}, "title", "string"),
-        ({"since": "soon"}, "since", "soon"),
+        ({"since": "soon"}, "since", "three numbers"),
     ],
 )  # fmt: skip
 def test_a_fault_names_file_line_and_key(refused, changes, key, said) -> None:
@@ -272,11 +294,11 @@ def test_text_times_a_number_is_no_memory(tmp_path: Path) -> None:
     [
         ("{pool.__class__} is it", None),
         ("{pool.workers.__class__} is it", None),
-        ("{pool.workers!r} is it", "{pool.workers!r} is it"),
-        ("{pool.workers:>99999999} is it", "{pool.workers:>99999999} is it"),
-        ("{0.__class__} is it", "{0.__class__} is it"),
-        ("{pool[__class__]} is it", "{pool[__class__]} is it"),
-        ("{{pool.workers}} is it", "{3 workers} is it"),
+        ("{pool.workers!r} is it", None),
+        ("{pool.workers:>99999999} is it", None),
+        ("{0.__class__} is it", None),
+        ("{pool[__class__]} is it", None),
+        ("{{pool.workers}} is it", None),
         ("%(pool)s $pool is it", "%(pool)s $pool is it"),
     ],
 )

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hetpd_cli.engine.expressions import AGGREGATES, COLLECTIONS, FUNCTIONS, UNIT_LITERALS, compile_tree, reads
-from hetpd_cli.engine.parse import PREFIXES, Context, ExpressionError, fact_unit, parse_expression
+from hetpd_cli.engine.parse import (
+    OPERANDS,
+    PREFIXES,
+    Context,
+    ExpressionError,
+    fact_unit,
+    parse_expression,
+    refuse_what_is_no_condition,
+)
 from hetpd_cli.facts.registry import derivations
 from hetpd_cli.fields import fields, object_paths
 
@@ -84,6 +92,73 @@ def test_every_fact_and_mapping_of_a_scope_can_be_named(over) -> None:
             assert parse_expression(name, Context(over, {})) == ["fact", name]
         for path in object_paths(kind):
             assert parse_expression(f"declared({prefix}.{path})", Context(over, {}))
+
+
+# -- kinds of values -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "min(prefill.hosts, 1) == 1", "max(1, prefill.kv.dtype) == 1", "abs(prefill.kv.dtype) == 1",
+        "min(prefill.model.hybrid, 1) == 1", "abs([1]) == 1", "-prefill.kv.dtype == 1", "prefill.hosts + 1 == 1",
+        "prefill.workers * 'a' == 1", "true + 1 == 2", "divides(prefill.hosts, 2)", "divides(2, prefill.kv.dtype)",
+        "divisible('a', 2)", "overlap(1, 2, prefill.kv.dtype, 3)", "contains('bf16', 'b')",
+        "contains(prefill.workers, 1)", "contains(prefill.hosts, decode.hosts)", "contains([prefill.kv.dtype], 'bf16')",
+        "disjoint([decode.kv.dtype], ['bf16'])", "disjoint(prefill.kv.dtype, decode.hosts)",
+        "version_in(prefill.workers, '>=1')", "version_in(prefill.engine.version, 'soon')",
+        "version_in(prefill.engine.version, '>=soon')", "version_in(prefill.engine.version, decode.engine.version)",
+        "same_version(1, prefill.engine.version)", "prefill.kv.dtype < 1", "'a' <= prefill.kv.dtype",
+        "prefill.workers == '3'", "prefill.hosts == 'node-1'", "prefill.model.hybrid != 1", "prefill.workers in 'abc'",
+        "prefill.workers in prefill.kv.dtype", "prefill.workers in ['a', 'b']", "prefill.hosts in ['a']",
+        "1 == prefill.workers == 'a'", "not prefill.workers", "prefill.workers and true", "true or prefill.kv.dtype",
+        "prefill.workers == " + "9" * 400, "prefill.workers == 1e999", "prefill.connector.lease_s == minutes(1e308)",
+    ],
+)  # fmt: skip
+def test_operands_of_a_known_kind_have_to_fit(text) -> None:
+    refused(text)
+
+
+@pytest.mark.parametrize("text", ["sum_of(pools.kv.dtype) == 1", "all_of(pools.workers)", "any_of(pools.hosts)"])
+def test_what_is_gathered_has_to_fit(text) -> None:
+    refused(text, WHOLE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "min(prefill.workers, none) == 1", "prefill.kv.dtype == none", "prefill.workers in [1, none]",
+        "prefill.hosts == ['a', 'b']", "prefill.hosts == decode.hosts", "contains(prefill.hosts, 'a')",
+        "contains(['a', 'b'], prefill.kv.dtype)", "disjoint(prefill.hosts, ['a'])", "prefill.kv.dtype in decode.hosts",
+        "prefill.model.hybrid == true", "prefill.model.hybrid", "absent(prefill.hosts)",
+        "version_in(prefill.engine.version, '*')", "prefill.connector.lease_s == minutes(1e300)",
+    ],
+)  # fmt: skip
+def test_operands_that_fit_are_taken(text) -> None:
+    parse_expression(text, BOUNDARY)
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [
+        ("prefill.workers", False), ("prefill.kv.dtype", False), ("prefill.hosts", False), ("1", False), ("[true]", False),
+        ("prefill.workers == 1", True), ("prefill.model.hybrid", True), ("true", True),
+    ],
+)  # fmt: skip
+def test_a_condition_is_true_or_false(text, taken) -> None:
+    if taken:
+        refuse_what_is_no_condition(text, BOUNDARY)
+        return
+    with pytest.raises(ExpressionError):
+        refuse_what_is_no_condition(text, BOUNDARY)
+
+
+def test_every_function_says_what_its_operands_are() -> None:
+    assert {name: len(kinds) for name, kinds in OPERANDS.items()} == {name: row[0] for name, row in FUNCTIONS.items()}
+
+
+def test_a_fault_of_syntax_names_no_file() -> None:
+    assert "unknown" not in refused("divides(2, prefill.workers")
 
 
 # -- refusals --------------------------------------------------------------------------------------------------
@@ -179,7 +254,7 @@ UNITS = {
     "prefill.memory.utilization": "1",
     "prefill.parallelism.ranks": "rank",
     "decode.connector.heartbeat_period_s": "s",
-    "decode.kv.dtype": None,
+    "decode.model.hidden": "1",
 }
 COUNTED = {"token", "rank", "head", "point", "1", None}
 

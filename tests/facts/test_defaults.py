@@ -69,7 +69,7 @@ def test_an_unknown_knows_its_possible_values(path, candidates) -> None:
         (VLLM, "connector.lease_s", U, 30),
         ({**VLLM, "connector.lease_s": AUTO}, "connector.lease_s", 30, 30),
         ({**VLLM, "engine.version": "0.21.0"}, "connector.lease_s", U, U),
-        ({**VLLM, "engine.version": "0.34.0"}, "connector.lease_s", U, U),
+        ({**VLLM, "engine.version": "9.9.0"}, "connector.lease_s", U, U),
         ({**VLLM, "engine.version": "v0.25.0rc1"}, "connector.lease_s", U, 30),
         ({**VLLM, "engine.version": "v0.24.0rc1"}, "connector.lease_s", U, U),
         ({**VLLM, "engine.version": Unknown("?")}, "connector.lease_s", U, U),

@@ -318,7 +318,7 @@ def test_pipelines(engine, connector, prefill, decode, taken) -> None:
         ("0.28.0", "nixl", True, True, False),
         ("0.33.0", "mooncake", False, U, True),
         ("0.33.0", "moriio", U, U, True),
-        ("0.34.0", "nixl", U, U, U),
+        ("9.9.0", "nixl", U, U, U),
     ],
 )
 def test_demands_of_vllm(version, connector, backend, speculation, role) -> None:

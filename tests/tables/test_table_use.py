@@ -170,12 +170,41 @@ def test_a_missing_cell_is_unknown_and_a_note_is_no_cell() -> None:
 
 
 @pytest.mark.parametrize(("name", "key", "ranges"), RANGED, ids=[key for _, key, _ in RANGED])
-def test_rows_of_one_cell_never_contradict_each_other(name, key, ranges) -> None:
-    """So that `the first row that matches` is never a matter of their order."""
+def test_rows_of_one_cell_contradict_each_other_only_where_a_newer_release_overrides(name, key, ranges) -> None:
+    assert contradictions(ranges) == []
+
+
+def contradictions(ranges: list[list[Any]]) -> list[tuple[str, str]]:
+    """Return pairs of ranges that say two things of one release, in whose order nobody can see which one is meant.
+
+    The earlier row is meant where it begins later: what is new in a release overrides what has held for long.
+    """
+    found = []
     for index, (spec, raw) in enumerate(ranges):
         for other, another in ranges[:index]:
-            if raw["value"] != another["value"]:
-                assert not any(version_in(version, spec) and version_in(version, other) for version in VERSIONS)
+            both = [one for one in VERSIONS if version_in(one, spec) and version_in(one, other)]
+            if both and raw["value"] != another["value"] and first(other) <= first(spec):
+                found.append((other, spec))
+    return found
+
+
+def first(spec: str) -> int:
+    """Return the number of the first version that is in a range."""
+    return next(index for index, version in enumerate(VERSIONS) if version_in(version, spec))
+
+
+@pytest.mark.parametrize(
+    ("specs", "allowed"),
+    [
+        ([(">=0.34,<0.35", 2), (">=0.24,<0.35", 1)], True),
+        ([(">=0.24,<0.35", 1), (">=0.34,<0.35", 2)], False),
+        ([(">=0.24,<0.35", 1), (">=0.34,<0.35", 1)], True),
+        ([(">=0.24,<0.34", 1), (">=0.34,<0.35", 2)], True),
+        ([(">=0.24,<0.34", 1), (">=0.24,<0.30", 2)], False),
+    ],
+)
+def test_a_newer_row_overrides_from_above(specs, allowed) -> None:
+    assert (contradictions([[spec, says(value)] for spec, value in specs]) == []) is allowed
 
 
 @pytest.mark.parametrize(("name", "key", "ranges"), RANGED, ids=[key for _, key, _ in RANGED])
@@ -265,7 +294,7 @@ def test_lifecycles_name_actors_fields_and_modes_of_the_deployment_file() -> Non
         ("sglang", "mooncake", None, "0.5.14", ["prefill", "prefill", "decode", "prefill", "prefill", "both"]),
         ("sglang", "nixl", "pull", "0.5.14", ["prefill", "prefill", "decode", "prefill", "prefill", "both"]),
         ("vllm", "nixl", None, "0.24.0", None),
-        ("vllm", "nixl", "pull", "0.34.0", None),
+        ("vllm", "nixl", "pull", "9.9.0", None),
         ("vllm", "nixl", "pull", None, None),
         ("vllm", "mooncake", "push", "0.24.0", None),
         ("sglang", "ascend", None, "0.5.14", None),
