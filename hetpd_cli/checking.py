@@ -72,11 +72,10 @@ def _checked(
     try:
         return check(readings, rules, problems, suppressions)
     except RuleCrashError as error:
-        said = str(error)
-        own = next((rule for rule in rules if rule.file is not None and f"rule {rule.code} " in said), None)
+        own = next((rule for rule in rules if rule.file is not None and rule.code == error.code), None)
         if own is None:
             raise
-        raise ConfigurationError([f"{own.file}: {said}"]) from error
+        raise ConfigurationError([f"{own.file}: {error}"]) from error
 
 
 _MAY_SUPPRESS = re.compile(r"#[ \t]*hetpd", re.I)

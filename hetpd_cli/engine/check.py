@@ -35,6 +35,7 @@ class RuleCrashError(Exception):
 
     def __init__(self, code: str, cause: Exception) -> None:
         super().__init__(f"rule {code} failed: {type(cause).__name__}: {cause}")
+        self.code = code
 
 
 class Judged(NamedTuple):
