@@ -26,6 +26,7 @@ from yaml.events import (
 )
 
 from hetpd_cli.findings import LabelledPlace
+from hetpd_cli.sources.embedded import Embedded, EmbeddedPositions
 from hetpd_cli.sources.problems import Problem
 from hetpd_cli.sources.scalars import disagreement, resolve, spellings
 from hetpd_cli.sources.text import Positions
@@ -135,14 +136,15 @@ _NO_ITEMS: list[Node] = []
 _NO_INDEX: dict[str, Entry] = {}
 
 
-def parse(source: SourceText, limits: Limits, *, collect_ambiguous: bool = True) -> Tree:
+def parse(source: SourceText | Embedded, limits: Limits, *, collect_ambiguous: bool = True) -> Tree:
     """Return the tree of ``source`` with every problem of its YAML; nothing is raised.
 
     Past a syntax error or a limit nothing is read; documents complete by then are kept. A document with an
     unusable alias or merge key is left out and reading goes on. ``collect_ambiguous`` asks for a problem per
     plain scalar that YAML 1.1 and 1.2 read differently (not to be asked of JSON).
     """
-    builder = _Builder(source, limits, collect_ambiguous)
+    positions = EmbeddedPositions(source) if isinstance(source, Embedded) else Positions(source)
+    builder = _Builder(positions, limits, collect_ambiguous)
     # Every node and mark is a tracked object: with the collector on, a large file takes four times as long.
     collecting = gc.isenabled()
     gc.disable()
@@ -228,8 +230,8 @@ def _trimmed(text: str, start: int, end: int) -> int:
 class _Builder:
     """Builds the documents of one input, event by event."""
 
-    def __init__(self, source: SourceText, limits: Limits, collect_ambiguous: bool) -> None:
-        self.positions = Positions(source)
+    def __init__(self, positions: Positions, limits: Limits, collect_ambiguous: bool) -> None:
+        self.positions = positions
         self.limits = limits
         self.collect_ambiguous = collect_ambiguous
         self.documents: list[Node] = []
