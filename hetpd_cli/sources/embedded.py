@@ -132,8 +132,7 @@ def _align(text: str, raw: str, offset: int, positions: Positions) -> list[Piece
             return None
         body, end = header.end(), len(raw)
         indent = _indentation(raw[body:], raw[: header.end()], offset, positions)
-        blank = re.match(r"(?:[ \t]*(?:\r\n|\r|\n))*", raw[body:])
-        body += (blank.end() if blank and not text.startswith("\n") else 0) + indent
+        body += 0 if text.startswith(("\n", "\r")) else indent
     else:
         style, body, end, indent = "", 0, len(raw), None
     return _Aligner(text, raw, offset, positions, style, indent).run(body, end)
