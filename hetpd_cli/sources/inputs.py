@@ -14,14 +14,18 @@ from hetpd_cli.sources.tree import parse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from hetpd_cli.sources.launch import Group
     from hetpd_cli.sources.reader import Reader
     from hetpd_cli.sources.text import Limits
 
 READERS: tuple[Reader, ...] = (DeploymentFileReader(),)
 """The formats, in the order in which they are asked."""
 
-SUFFIXES = (".yaml", ".yml", ".json")
+SUFFIXES = (".yaml", ".yml", ".json", ".sh", ".bash")
 """Endings of the files that are looked at in a directory."""
+
+MOST_NEIGHBOURS = 200
+"""Files of a directory among which the other half of a pair is looked for."""
 
 SKIPPED = frozenset({"node_modules", "__pycache__", "venv", "site-packages"})
 """Directories that are never entered, beside hidden ones."""
@@ -38,8 +42,20 @@ class Found(NamedTuple):
     named: frozenset[str] = frozenset()
 
     def readings(self, limits: Limits) -> list[Reading]:
-        """Return what each file declares; nothing is raised."""
-        return [read(path, limits, named=path in self.named) for path in self.files]
+        """Return what each file declares; nothing is raised.
+
+        Halves of a pair that stand in several files are joined. The other half of a file that was named is looked for
+        in its directory.
+        """
+        found = [read(path, limits, named=path in self.named) for path in self.files]
+        if not any(reading.groups for reading in found):
+            return found
+        from hetpd_cli.sources.assembly import assemble
+
+        def beside(path: str) -> list[Reading]:
+            return _beside(path, limits) if path in self.named else []
+
+        return assemble(found, limits, beside)
 
 
 def find(paths: Iterable[str]) -> Found:
@@ -100,6 +116,18 @@ def _claimed(path: str) -> bool:
     return any(reader.claims(head) for reader in READERS)
 
 
+def _beside(path: str, limits: Limits) -> list[Reading]:
+    """Return the readings of the other files in the directory of ``path`` that launch something."""
+    folder = os.path.dirname(path)  # noqa: PTH120 (paths stay text)
+    try:
+        names = sorted(os.listdir(folder or "."))[:MOST_NEIGHBOURS]  # noqa: PTH208 (paths stay text)
+    except OSError:
+        return []
+    paths = [os.path.join(folder, name) for name in names if name.lower().endswith(SUFFIXES)]  # noqa: PTH118
+    readings = [read(one, limits, named=False) for one in paths if one != path and os.path.isfile(one)]  # noqa: PTH113
+    return [reading for reading in readings if reading.groups]
+
+
 def read_text(source: SourceText, limits: Limits) -> Reading:
     """Return what ``source`` declares; nothing is raised.
 
@@ -110,7 +138,40 @@ def read_text(source: SourceText, limits: Limits) -> Reading:
             reading = _parsed(reader, source, limits)
             if reading is not None:
                 return reading
-    return Reading(source.path, None, "not-pd", "no known format: a deployment file has `hetpd: 1` at its top")
+    return _read_foreign(source, limits) or Reading(source.path, None, "not-pd", NO_FORMAT)
+
+
+NO_FORMAT = "no known format: a deployment file has `hetpd: 1` at its top"
+
+
+def _read_foreign(source: SourceText, limits: Limits) -> Reading | None:
+    """Return the groups of workers in a manifest or a script; None if it is neither."""
+    from hetpd_cli.sources import launch_lines
+    from hetpd_cli.sources.kubernetes import reader as kubernetes
+
+    if kubernetes.claims(source):
+        tree = parse(source, limits, collect_ambiguous=False)
+        broken = next((problem for problem in tree.problems if problem.rule in UNPARSED), None)
+        if kubernetes.recognises(tree):
+            groups = tuple(kubernetes.groups(source, tree, limits))
+            return _of_groups(source, groups, () if broken is None else (broken,))
+        if broken is not None and TEMPLATE_MARK in source.text:
+            return Reading(source.path, kubernetes.FORMAT, "unresolved", RENDER_FIRST, texts=(source,))
+        return None
+    if launch_lines.claims(source):
+        return _of_groups(source, tuple(launch_lines.groups(source, limits)), ())
+    return None
+
+
+TEMPLATE_MARK = "{{"
+RENDER_FIRST = "a template: render it first, for example with `helm template`"
+
+
+def _of_groups(source: SourceText, groups: tuple[Group, ...], problems: tuple[Problem, ...]) -> Reading:
+    texts = {source.path: source, **{text.path: text for group in groups for text in group.texts}}
+    formats = dict.fromkeys(group.format for group in groups)
+    shown = ", ".join(formats) or None
+    return Reading(source.path, shown, "not-pd", "", (), problems, tuple(texts.values()), groups)
 
 
 def _parsed(reader: Reader, source: SourceText, limits: Limits) -> Reading | None:

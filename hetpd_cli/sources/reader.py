@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from hetpd_cli.deployment import Deployment
+    from hetpd_cli.sources.launch import Group
     from hetpd_cli.sources.problems import Problem
     from hetpd_cli.sources.text import Limits, SourceText
     from hetpd_cli.sources.tree import Tree
@@ -15,7 +16,9 @@ class Reading(NamedTuple):
     """What a reader made of one input.
 
     ``status`` is one of :data:`hetpd_cli.findings.STATUSES`; ``detail`` says why in one line where it is not
-    ``checked``. ``texts`` holds the decoded text of every file that was read, by path.
+    ``checked``. ``texts`` holds the decoded text of every file that was read, by path. ``groups`` are workers that no
+    deployment has been made of yet. ``joined`` names the other files whose workers are in one deployment with those of
+    this one; the deployment is in the reading of the first of them.
     """
 
     path: str
@@ -25,6 +28,8 @@ class Reading(NamedTuple):
     deployments: tuple[Deployment, ...] = ()
     problems: tuple[Problem, ...] = ()
     texts: tuple[SourceText, ...] = ()
+    groups: tuple[Group, ...] = ()
+    joined: tuple[str, ...] = ()
 
 
 class Reader(Protocol):

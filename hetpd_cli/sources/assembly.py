@@ -1,0 +1,366 @@
+"""Members to deployments: reads what workers are launched with, gives them roles, and joins the halves of a pair."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import islice
+from os.path import basename, dirname, splitext
+from typing import TYPE_CHECKING, NamedTuple
+
+from hetpd_cli.deployment import AGGREGATED, DECODE, OPEN, PREFILL, Deployment, Handoff, Pool, Section, Stated
+from hetpd_cli.sources.commands import read_launch, read_router
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from hetpd_cli.sources.commands import EngineSettings
+    from hetpd_cli.sources.launch import Group, Member
+    from hetpd_cli.sources.problems import Problem
+    from hetpd_cli.sources.reader import Reading
+    from hetpd_cli.sources.text import Limits, SourceText
+
+ROLES = (PREFILL, DECODE)
+BESIDE = -1
+"""Number of a reading that was looked up and is not reported."""
+_ROLE_WORDS = frozenset(  # noqa: RUF005
+    ["prefill", "prefiller", "prefills", "prefillworker", "decode", "decoder", "decodes", "decodeworker", "p", "d"]
+    + ["ctx", "gen", "context", "generation", "worker", "workers", "producer", "consumer", "patch"]
+)
+_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+
+
+@dataclass(slots=True)
+class Worker:
+    """A member with what its command says. ``role`` is the one it is taken to have."""
+
+    member: Member
+    engine: EngineSettings | None
+    role: str | None
+
+    @property
+    def hint(self) -> str | None:
+        """The role that the manifest gives."""
+        said = self.member.role
+        return said.value if said is not None and isinstance(said.value, str) else None
+
+    @property
+    def model(self) -> str | None:
+        """The model's id, where it is known."""
+        section = self.engine.settings if self.engine is not None else self.member.settings
+        return section.text("model.id")
+
+
+@dataclass(slots=True)
+class Unit:
+    """The workers of one group, and of the groups that were joined with it."""
+
+    reading: int
+    path: str
+    groups: list[Group]
+    workers: list[Worker]
+    joined: list[Unit] = field(default_factory=list)
+
+    def roles(self) -> set[str | None]:
+        """Return the roles of the workers."""
+        return {worker.role for worker in self.workers}
+
+    @property
+    def half(self) -> str | None:
+        """The one role of a prefill or decode half; None of anything else."""
+        roles = self.roles() & set(ROLES)
+        return next(iter(roles)) if len(roles) == 1 else None  # type: ignore[return-value]
+
+    @property
+    def whole(self) -> bool:
+        """Whether there is a prefill and a decode worker."""
+        return self.roles() >= set(ROLES)
+
+    def absorb(self, other: Unit) -> None:
+        """Take over the workers of ``other``."""
+        self.groups += other.groups
+        self.workers += other.workers
+        self.joined.append(other)
+
+
+Beside = Callable[[str], "Sequence[Reading]"]
+"""Gives the readings of the other files in the directory of a file."""
+
+
+def assemble(readings: Sequence[Reading], limits: Limits, beside: Beside | None = None) -> list[Reading]:
+    """Return ``readings`` with the deployments that their groups make.
+
+    Halves are joined within a file, within a directory, and last among all inputs if there are only two. For one that
+    is left over, its other half is looked for ``beside`` its file.
+    """
+    units = [
+        _unit(index, reading.path, group, limits) for index, reading in enumerate(readings) for group in reading.groups
+    ]
+    _join_all(units, two_inputs=sum(bool(reading.groups) for reading in readings) == len(ROLES))
+    texts: list[SourceText] = []
+    if beside is not None:
+        texts = _join_beside(units, beside, limits)
+    return [_finished(index, reading, units, texts, limits) for index, reading in enumerate(readings)]
+
+
+def _join_beside(units: list[Unit], beside: Beside, limits: Limits) -> list[SourceText]:
+    """Join halves with what stands beside their files, and return the texts of the files that it stands in."""
+    texts: list[SourceText] = []
+    for path in dict.fromkeys(unit.path for unit in units if unit.half is not None):
+        others = beside(path)
+        more = [_unit(BESIDE, other.path, group, limits) for other in others for group in other.groups]
+        units += more
+        _join_all(units, two_inputs=False)
+        units[:] = [unit for unit in units if unit.reading != BESIDE]
+        used = {part.path for unit in units for part in _parts(unit)}
+        texts += [text for other in others if other.path in used for text in other.texts]
+    return texts
+
+
+# -- workers ---------------------------------------------------------------------------------------------------
+
+
+def _unit(index: int, path: str, group: Group, limits: Limits) -> Unit:
+    workers = [_worker(member, limits) for member in group.members]
+    unit = Unit(index, path, [group], [one for one in workers if one.engine is not None or one.hint is not None])
+    if not unit.whole:
+        _prefer_hints(unit.workers)
+    return unit
+
+
+def _worker(member: Member, limits: Limits) -> Worker:
+    image = member.settings.text("engine.image")
+    read = (read_launch(launch, member.files, limits, image=image) for launch in member.launches)
+    engine = next((found for found in read if found is not None), None)
+    worker = Worker(member, engine, None)
+    said = engine.role if engine is not None else None
+    worker.role = said.value if said is not None and isinstance(said.value, str) else worker.hint
+    return worker
+
+
+def _prefer_hints(workers: list[Worker]) -> None:
+    """Take the manifest's word for the roles if the engines' own make no pair and the manifest's do."""
+    if {worker.hint for worker in workers} >= set(ROLES):
+        for worker in workers:
+            worker.role = worker.hint or worker.role
+
+
+# -- halves ----------------------------------------------------------------------------------------------------
+
+
+class _Scope(NamedTuple):
+    """Where halves are looked for together, and by what they are told apart there, the surest first."""
+
+    of: Callable[[Unit], object]
+    keys: tuple[Callable[[Unit], object], ...]
+
+
+def _join_all(units: list[Unit], *, two_inputs: bool) -> None:
+    """Join halves by what the engines say of roles, then by what the manifests say where that makes no pair."""
+    _join_halves(units, two_inputs=two_inputs)
+    for unit in [unit for unit in units if unit.half is not None]:
+        hints = {worker.hint for worker in unit.workers} - {None}
+        if len(hints) == 1 and hints != {unit.half}:
+            before = [worker.role for worker in unit.workers]
+            for worker in unit.workers:
+                worker.role = worker.hint or worker.role
+            _join_halves(units, two_inputs=two_inputs)
+            if unit in units and not unit.whole:
+                for worker, role in zip(unit.workers, before, strict=True):
+                    worker.role = role
+
+
+def _join_halves(units: list[Unit], *, two_inputs: bool) -> None:
+    """Join prefill and decode halves, those that stand closest together first."""
+    in_file = _Scope(lambda unit: (unit.reading, unit.path), (_name_stem, _nothing))
+    in_directory = _Scope(_directory, (_both_stems, _file_stem, _name_stem, _nothing))
+    anywhere = _Scope(_nothing, (_nothing,))
+    for scope in (in_file, in_directory, *((anywhere,) if two_inputs else ())):
+        for together in _by(units, scope.of):
+            for key in scope.keys:
+                for alike in _by([unit for unit in together if unit in units], key):
+                    if _fit(alike, sure=key is not _nothing and key(alike[0]) != ""):
+                        _merge(alike, units)
+
+
+def _by(units: list[Unit], key: Callable[[Unit], object]) -> list[list[Unit]]:
+    """Return the halves of each key that has both."""
+    found: dict[object, list[Unit]] = {}
+    for unit in units:
+        if unit.half is not None and all(group.joins for group in unit.groups):
+            found.setdefault(key(unit), []).append(unit)
+    return [halves for halves in found.values() if {unit.half for unit in halves} >= set(ROLES)]
+
+
+def _fit(halves: list[Unit], *, sure: bool) -> bool:
+    """Tell whether the halves belong together: one engine, one model as far as it is known, and one of a role.
+
+    With a name in common (``sure``) there may be several of each role, and so there may within one file.
+    """
+    workers = [worker for unit in halves for worker in unit.workers]
+    engines = {worker.engine.engine for worker in workers if worker.engine is not None}
+    models = {worker.model for worker in workers if worker.model is not None}
+    one_file = len({unit.path for unit in halves}) == 1
+    few = min(sum(unit.half == role for unit in halves) for role in ROLES) == 1
+    alone = len(halves) == len(ROLES)
+    return len(engines) <= 1 and len(models) <= 1 and (sure or alone or (one_file and few))
+
+
+def _merge(halves: list[Unit], units: list[Unit]) -> None:
+    first, *rest = sorted(halves, key=lambda unit: (unit.reading == BESIDE, units.index(unit)))
+    for unit in rest:
+        first.absorb(unit)
+        units.remove(unit)
+
+
+def _name_stem(unit: Unit) -> str:
+    """Return the name of a group without the words for roles."""
+    return _stem(unit.groups[0].name)
+
+
+def _file_stem(unit: Unit) -> str:
+    return _stem(splitext(basename(unit.path))[0])  # noqa: PTH119, PTH122 (paths stay text)
+
+
+def _directory(unit: Unit) -> str:
+    return dirname(unit.path)  # noqa: PTH120 (paths stay text)
+
+
+def _both_stems(unit: Unit) -> str:
+    return f"{_file_stem(unit)}/{_name_stem(unit)}"
+
+
+def _nothing(_: Unit) -> str:
+    return ""
+
+
+def _stem(name: str) -> str:
+    return "-".join(part for part in (part.lower() for part in _PARTS.findall(name)) if part not in _ROLE_WORDS)
+
+
+# -- deployments -----------------------------------------------------------------------------------------------
+
+
+def _finished(index: int, reading: Reading, units: list[Unit], texts: Sequence[SourceText], limits: Limits) -> Reading:
+    """Return a reading with what its groups came to; ``texts`` are those of files that were looked up."""
+    if not reading.groups:
+        return reading
+    own = [unit for unit in units if unit.reading == index]
+    elsewhere = [unit for unit in units if any(part.reading == index for part in _parts(unit)) and unit not in own]
+    pairs = [unit for unit in own if unit.whole]
+    readable = [unit for unit in pairs if any(worker.engine is not None for worker in unit.workers)]
+    if readable:
+        problems = [problem for unit in readable for problem in _problems(unit)]
+        joined = {part.path for unit in readable for part in _parts(unit)} - {reading.path}
+        return reading._replace(
+            status="checked",
+            detail="",
+            deployments=tuple(_deployment(unit, limits) for unit in readable),
+            problems=(*reading.problems, *problems),
+            joined=tuple(sorted(joined)),
+            texts=(*reading.texts, *(text for text in texts if text.path in joined)),
+        )
+    if elsewhere:
+        joined = {part.path for unit in elsewhere for part in (unit, *_parts(unit))} - {reading.path}
+        return reading._replace(status="checked", detail="", joined=tuple(sorted(joined)))
+    status, detail = _unpaired(reading, pairs, own)
+    return reading._replace(status=status, detail=detail)
+
+
+def _parts(unit: Unit) -> list[Unit]:
+    """Return every unit that was joined with ``unit``."""
+    return [part for joined in unit.joined for part in (joined, *_parts(joined))]
+
+
+def _problems(unit: Unit) -> Iterable[Problem]:
+    for group in unit.groups:
+        yield from group.problems
+    for worker in unit.workers:
+        if worker.engine is not None:
+            yield from worker.engine.problems
+
+
+def _unpaired(reading: Reading, pairs: list[Unit], own: list[Unit]) -> tuple[str, str]:
+    """Return status and detail of a reading without a pair."""
+    unresolved = next((group.unresolved for group in reading.groups if group.unresolved), "")
+    if unresolved:
+        return "unresolved", unresolved
+    if pairs:
+        names = ", ".join(worker.member.name for worker in pairs[0].workers)
+        return "unresolved", f"no command of {names} launches an engine that is known"
+    engines = [worker for unit in own for worker in unit.workers if worker.engine is not None]
+    if not engines:
+        return "not-pd", "no inference engine is launched"
+    half = next((unit.half for unit in own if unit.half is not None), None)
+    if half is None or all(worker.role == AGGREGATED for worker in engines):
+        return "not-pd", "aggregated: no worker is given the role prefill"
+    other = DECODE if half == PREFILL else PREFILL
+    return "not-pd", f"only a {half} pool: no {other} pool is among the inputs"
+
+
+def _deployment(unit: Unit, limits: Limits) -> Deployment:
+    pools: list[Pool] = []
+    models = {worker.model for worker in unit.workers}
+    for worker in unit.workers:
+        if worker.role in ROLES and len(pools) < limits.max_pools:
+            pools.append(
+                _pool(worker, [pool.name for pool in pools], shares_model=len(models) == 1 and None not in models)
+            )
+    pairs = (
+        Handoff(prefill.name, decode.name, Section("handoff", None), explicit=False)
+        for prefill in pools
+        if prefill.role == PREFILL
+        for decode in pools
+        if decode.role == DECODE
+    )
+    return Deployment(
+        path=unit.path,
+        name=unit.groups[0].name,
+        pools=tuple(pools),
+        handoffs=tuple(islice(pairs, limits.max_boundaries)),
+        hosts=(),
+        workload=Section("workload", None),
+        router=_router(unit),
+        store=Section("store", None),
+    )
+
+
+def _pool(worker: Worker, taken: list[str], *, shares_model: bool) -> Pool:
+    member, engine = worker.member, worker.engine
+    settings = Section("pool", member.place, OPEN)
+    if engine is not None:
+        settings = engine.settings.over(member.settings)
+        settings.scope = engine.settings.scope if member.complete else OPEN
+        if engine.role is not None:
+            settings.stated["engine.mode"] = engine.role
+    else:
+        settings = settings.over(member.settings)
+    settings.declared |= {
+        ".".join(path.split(".")[:count]) for path in settings.stated for count in range(1, path.count(".") + 1)
+    }
+    said = member.role if engine is None or engine.role is None or member.role is not None else engine.role
+    place = said.place if said is not None and said.value == worker.role else None
+    settings.stated["role"] = Stated(worker.role or AGGREGATED, place or member.place)
+    return Pool(_unused(member.name, taken), worker.role, member.place, settings, shares_model)
+
+
+def _unused(name: str, taken: Sequence[str]) -> str:
+    """Return ``name``, with a number behind it if it is taken."""
+    number = 2
+    unused = name
+    while unused in taken:
+        unused, number = f"{name}-{number}", number + 1
+    return unused
+
+
+def _router(unit: Unit) -> Section:
+    section = Section("router", None)
+    for group in unit.groups:
+        for launch in group.others:
+            found = read_router(launch)
+            if found is not None:
+                section = section.over(found)
+                section.place = section.place or found.place
+                section.declared.add("")
+    return section
