@@ -45,7 +45,8 @@ class Argument(NamedTuple):
     accepts, None where it does not restrict them or they are not known. ``default`` is the default of the command
     line as a scalar, None where there is none, or where it is computed (``default_known`` tells these apart); what is
     in force in the end may be another value. ``negations`` are the spellings that turn a switch off.
-    ``deprecated`` says what stands instead, or that it is deprecated.
+    ``deprecated`` says what stands instead, or that it is deprecated. ``suffixes``: an integer may be written as
+    ``32k`` (thousands), ``32K`` (1024), and vLLM's ``--max-model-len`` as ``auto`` too.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Argument(NamedTuple):
     default_known: bool = False
     negations: tuple[str, ...] = ()
     deprecated: str = ""
+    suffixes: bool = False
 
     @property
     def negation(self) -> str | None:
@@ -98,7 +100,7 @@ class ArgumentSet:
         self.version = version
         self.exact = exact
         self.nearest: str | None = None if exact or index is None else table["releases"][index]
-        parser = table["parser"]
+        parser = _parser(table, index)
         self.underscores: bool = parser.get("underscores", False)
         self.abbreviations: bool = parser.get("abbreviations", False)
         self.dotted: bool = parser.get("dotted", False)
@@ -109,7 +111,7 @@ class ArgumentSet:
         self.engine = self._engine(table, index)
 
     def _engine(self, table: Mapping[str, Any], index: int | None) -> ArgumentSet | None:
-        program = table["parser"].get("engine")
+        program = _parser(table, index).get("engine")
         if program is None:
             return None
         releases = table.get("engine_releases", {})
@@ -193,6 +195,13 @@ class ArgumentSet:
         return base.replace("_", "-") + dot + rest
 
 
+def _parser(table: Mapping[str, Any], index: int | None) -> dict[str, Any]:
+    """Return what is known of the parser of a release; of the newest where ``index`` is None."""
+    names = table["releases"] if index is None else table["releases"][: index + 1]
+    found: dict[str, Any] = next(table["parsers"][name] for name in reversed(names) if name in table["parsers"])
+    return found
+
+
 def _all_spellings(one: Argument) -> tuple[str, ...]:
     return (*one.spellings, *one.negations)
 
@@ -211,10 +220,10 @@ def _argument_set(program: str, version: str | None) -> ArgumentSet | None:
     table = _table(program)
     if table is None:
         return None
-    key = None if version is None else _key(version)
+    key = None if version is None else version_key(version)
     if key is None:
         return ArgumentSet(table, version, None, False)
-    known = [_key(release) for release in table["releases"]]
+    known = [version_key(release) for release in table["releases"]]
     before = [index for index, release in enumerate(known) if release is not None and release <= key]
     index = before[-1] if before else 0
     return ArgumentSet(table, version, index, known[index] == key)
@@ -248,7 +257,7 @@ def _table(program: str) -> dict[str, Any] | None:
     return content
 
 
-def _key(version: str) -> tuple[tuple[int, ...], int] | None:
+def version_key(version: str) -> tuple[tuple[int, ...], int] | None:
     """Return what orders releases: numbers without trailing zeros, then 0, 1 + n for ``.postn``, -1 for anything before.
 
     A local part (``+cu129``) makes no other release. None for what is no version.
@@ -287,6 +296,7 @@ def _argument(row: Mapping[str, Any]) -> Argument:
         "default" in row,
         tuple(row.get("negations", ())),
         row.get("deprecated", ""),
+        row.get("suffixes", False),
     )
 
 
