@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class EngineSettings(NamedTuple):
     """What a command says about its pool.
 
-    ``engine`` is the engine's name in a deployment file, ``program`` what is launched (``dynamo.vllm``), ``wrapper`` what
-    starts the engine in its own process. ``settings`` is a section of a pool, closed if all arguments are known.
+    ``engine`` is the engine's name in a deployment file, ``program`` what is launched (``dynamo.vllm``), ``wrapper``
+    what starts the engine in its own process. ``settings`` is a section of a pool, closed if all arguments are known.
     ``role`` is what the command says of it: prefill, decode, aggregated, or ``encode``, which is no pool of a handoff;
     None if it says nothing. ``place`` is that of the word that names the program; ``incomplete`` says why the section
     is open.
@@ -72,6 +72,7 @@ def read_launch(
     environment.read(context, engine)
     engine = _flavour(context, engine)
     context.settings.known("engine.name", engine, program.place, program.name if program.name != engine else None)
+    _wrapped_release(context)
     section = context.settings.section
     section.scope = OPEN if context.incomplete else CLOSED
     problems = (*context.problems, *context.settings.problems, *faults(context))
@@ -103,8 +104,26 @@ def _read(context: Context) -> None:
         dynamo.read(context)
 
 
+def _wrapped_release(context: Context) -> None:
+    """State the engine's release that Dynamo's image brings, where both are known."""
+    from hetpd_cli.deployment import Stated
+    from hetpd_cli.facts.values import LOOKED_UP
+
+    known = context.known
+    if known is None or known.engine is None or not known.exact or not known.engine.version:
+        return
+    if context.settings.text("engine.name") in ENGINES_OF_WRAPPERS:
+        note = f"Dynamo {known.version} brings {known.engine.program} {known.engine.version}"
+        stated = Stated(known.engine.version, None, None, LOOKED_UP, note)
+        context.settings.section.stated["engine.version"] = stated
+
+
+ENGINES_OF_WRAPPERS = frozenset({"vllm", "sglang", "tensorrt-llm"})
+"""Engines whose release Dynamo's images fix."""
+
+
 def _flavour(context: Context, engine: str) -> str:
-    """Return vllm-ascend for vLLM on Ascend devices: its own classes of connectors, its variables or its image say so."""
+    """Return vllm-ascend for vLLM on Ascend devices: its classes of connectors, its variables or its image say so."""
     from hetpd_cli.sources.commands.transfer_config import ASCEND_CLASSES
 
     if engine != "vllm":

@@ -33,18 +33,19 @@ if TYPE_CHECKING:
     from hetpd_cli.tables.arguments import ArgumentSet
 
 _RUNTIME_IMAGE = re.compile(
-    r"(?:vllm|sglang|tensorrtllm)-runtime(?:-[a-z0-9]+)*:v?(\d+\.\d+(?:\.\d+)*(?:\.post\d+)?)(?=$|[-_@])"
+    r"(?:vllm|sglang|tensorrtllm)-runtime(?:-[a-z0-9]+)*:v?"
+    r"(?P<release>\d+\.\d+(?:\.\d+)*(?:\.post\d+)?)(?P<rest>$|[-_@].*)"
 )
+_UNRELEASED = re.compile(r"dev|rc|alpha|beta|nightly|preview")
 
 
 class Context:
     """One command on its way to settings.
 
-    ``incomplete`` says why arguments may be missing. ``version`` is the engine's; ``wrapper_version`` Dynamo's, read from
-    the tag of its images.
+    ``incomplete`` says why arguments may be missing. ``wrapper_version`` is Dynamo's, read from the tag of its images.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 (all of it is the input)
+    def __init__(
         self,
         program: Program,
         fields: Fields,
@@ -60,14 +61,12 @@ class Context:
         self.files = files
         self.limits = limits
         self.image = image or ""
-        match = _RUNTIME_IMAGE.search(self.image) if program.wrapper else None
-        self.wrapper_version = match[1] if match else None
-        self.version = version
+        self.wrapper_version, released = _wrapper(program, self.image)
         self.settings = Settings("pool", program.place)
         self.problems: list[Problem] = []
         self.incomplete = ""
         self.role: Stated | None = None
-        self.known = _argument_set(program.name, self.wrapper_version if program.wrapper else version)
+        self.known = _argument_set(program, released if program.wrapper else version)
         self.arguments = read_words(program.words, self._names(), program.takes_model)
         self.incomplete = self.arguments.incomplete
 
@@ -156,10 +155,22 @@ class Context:
         self.problems.append(Problem(rule, message, (LabelledPlace(place, label, primary=True),), fix))
 
 
-def _argument_set(program: str, version: str | None) -> ArgumentSet | None:
-    from hetpd_cli.tables.arguments import argument_set
+def _wrapper(program: Program, image: str) -> tuple[str | None, str | None]:
+    """Return Dynamo's version as the tag of its image tells it, and again if the image holds that release itself."""
+    match = _RUNTIME_IMAGE.search(image) if program.wrapper else None
+    if match is None:
+        return None, None
+    return match["release"], None if _UNRELEASED.search(match["rest"]) else match["release"]
 
-    return argument_set(program, version)
+
+def _argument_set(program: Program, version: str | None) -> ArgumentSet | None:
+    """Return the arguments of a release; of Dynamo its packages are numbered ``.postN`` where its images are not."""
+    from hetpd_cli.tables.arguments import argument_set, releases
+
+    if version is not None and program.wrapper:
+        known = releases(program.name)
+        version = next((one for one in known if one == version or one.startswith(f"{version}.post")), version)
+    return argument_set(program.name, version)
 
 
 def given_by_file(node: Node, fields: Fields) -> list[Given]:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _JSON = frozenset({ARGUMENT, "speculative-config", "compilation-config", "hf-overrides", "kv-events-config"})
 _TRANSFER_KEYS = (
-    "kv_connector", "engine_id", "kv_buffer_device", "kv_buffer_size", "kv_role", "kv_rank", "kv_parallel_size", "kv_ip",
-    "kv_port", EXTRA, "kv_connector_module_path", "enable_permute_local_kv", "kv_load_failure_policy",
+    "kv_connector", "engine_id", "kv_buffer_device", "kv_buffer_size", "kv_role", "kv_rank", "kv_parallel_size",
+    "kv_ip", "kv_port", EXTRA, "kv_connector_module_path", "enable_permute_local_kv", "kv_load_failure_policy",
 )  # fmt: skip
 """Every key that some release of vLLM from 0.10 to 0.33 has (``config/kv_transfer.py``)."""
 

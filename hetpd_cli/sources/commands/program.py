@@ -22,8 +22,8 @@ ENGINES = {"vllm": "vllm", "sglang": "sglang", "trtllm": "tensorrt-llm"}
 class Program(NamedTuple):
     """A program with the words that it is given.
 
-    ``name`` is ``vllm``, ``sglang``, ``trtllm``, one of these behind ``dynamo.``, or the name of a router. ``takes_model``
-    tells that its first word names the model.
+    ``name`` is ``vllm``, ``sglang``, ``trtllm``, one of these behind ``dynamo.``, or the name of a router.
+    ``takes_model`` tells that its first word names the model.
     """
 
     name: str
@@ -43,9 +43,12 @@ class Program(NamedTuple):
 
 
 _NO_LAUNCHERS = frozenset(
-    "echo printf cat grep egrep tee pkill kill killall pgrep ps which type command-not-found ls sleep curl wget wait "
-    "export pip pip3 uv git apt apt-get cp mv rm mkdir test [ [[ sed awk helm kubectl oc read trap watch tail head".split()
-)
+    {
+        "echo", "printf", "cat", "grep", "egrep", "tee", "pkill", "kill", "killall", "pgrep", "ps", "which", "type",
+        "ls", "sleep", "curl", "wget", "wait", "export", "pip", "pip3", "uv", "git", "apt", "apt-get", "cp", "mv", "rm",
+        "mkdir", "test", "[", "[[", "sed", "awk", "helm", "kubectl", "oc", "read", "trap", "watch", "tail", "head",
+    }
+)  # fmt: skip
 _MODULES = {
     "vllm.entrypoints.openai.api_server": ("vllm", False),
     "vllm.entrypoints.api_server": ("vllm", False),

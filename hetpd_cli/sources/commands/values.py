@@ -106,7 +106,7 @@ class Settings:
 
 
 def _fitting(node: Node, one: Field | None) -> Node:
-    """Return a scalar as the field's kind of value: engines take numbers in quotes, and names that look like numbers."""
+    """Return a scalar as the field's kind of value: engines take quoted numbers, and names like numbers."""
     if node.kind != "scalar" or one is None:
         return node
     from hetpd_cli.sources.scalars import resolve as resolve_scalar

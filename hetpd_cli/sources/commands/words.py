@@ -68,9 +68,9 @@ class Arguments(NamedTuple):
 class Named(NamedTuple):
     """What a word that names an argument is.
 
-    ``word[:end]`` is the spelling, a value within the word begins at ``value_start``. ``takes`` is ``0``, ``1``, ``?``,
-    ``*``, ``+`` or a count, empty where it is not known. ``keys`` are those of a dotted argument; ``appends`` tells that
-    it adds an item to a list.
+    ``word[:end]`` is the spelling, a value within the word begins at ``value_start``. ``takes`` is ``0``, ``1``,
+    ``?``, ``*``, ``+`` or a count, empty where it is not known. ``keys`` are those of a dotted argument; ``appends``
+    tells that it adds an item to a list.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Named(NamedTuple):
 
 
 def place_of(word: Word, start: int = 0) -> Place:
-    """Return where the characters of ``word`` from ``start`` on stand; the word's own place if they are from several."""
+    """Return where the characters of ``word`` from ``start`` on stand; its own place if they come from several."""
     text = word.text[start:]
     if not text.text:
         return word.place
