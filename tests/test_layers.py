@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "configuration": {"configuration", "engine", "facts", "sources", "tables"},
     "report": {"report"},
     "engine": {"engine", "facts", "tables", "sources"},
-    "sources": {"sources", "facts"},
+    "sources": {"sources", "facts", "tables"},
     "facts": {"facts", "tables", "physics"},
     "tables": {"tables", "facts", "sources"},
     "physics": {"physics"},

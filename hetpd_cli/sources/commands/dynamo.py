@@ -1,0 +1,96 @@
+"""What Dynamo's workers say beside the arguments of their engine: the role, and in old releases the connector.
+
+Source: ``components/src/dynamo/vllm/args.py`` of 0.8.1, 0.9.0 and 1.0.0: up to 0.9.1 --connector, NIXL by default; from
+1.0.0 there is no default, and --connector is refused.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hetpd_cli.deployment import AGGREGATED, DECODE, PREFILL, Stated
+from hetpd_cli.facts.values import DEFAULT, NONE, Unknown
+from hetpd_cli.sources.commands.transfer_config import ARGUMENT
+
+if TYPE_CHECKING:
+    from hetpd_cli.sources.commands.context import Context
+    from hetpd_cli.sources.commands.words import Value
+
+ENCODE = "encode"
+"""A worker that only encodes images: neither prefill nor decode."""
+
+_MODES = {
+    "prefill": PREFILL,
+    "decode": DECODE,
+    "agg": AGGREGATED,
+    "aggregated": AGGREGATED,
+    "pd": AGGREGATED,
+    "prefill_and_decode": AGGREGATED,
+    "null": AGGREGATED,
+    "encode": ENCODE,
+}
+_SWITCHES = {
+    "is-prefill-worker": PREFILL,
+    "is-decode-worker": DECODE,
+    "multimodal-encode-worker": ENCODE,
+    "multimodal-decode-worker": DECODE,
+}
+_VARIABLES = ("DYN_VLLM_DISAGGREGATION_MODE", "DYN_SGL_DISAGGREGATION_MODE", "DYN_TRTLLM_DISAGGREGATION_MODE")
+_WITHOUT_DEFAULT = (1, 0)
+"""First release of which --connector has no default."""
+
+
+def read(context: Context) -> None:
+    """State the role that Dynamo gives the worker, and the connector that it chooses."""
+    _role(context)
+    if context.program.runtime == "vllm" and context.value(ARGUMENT) is None:
+        _connector(context)
+
+
+def _role(context: Context) -> None:
+    for given in context.arguments.given:
+        if given.name in _SWITCHES and not given.negated:
+            context.role = Stated(_SWITCHES[given.name], given.place, given.spelled)
+    found = context.value("disaggregation-mode")
+    if found is not None:
+        value = found[1]
+        if value.unresolved:
+            context.role = Stated(Unknown(value.unresolved), value.place)
+        elif value.source in _MODES:
+            context.role = Stated(_MODES[value.source], value.place, value.source)
+
+
+def _connector(context: Context) -> None:
+    """State the connector of --connector, or that of a release that has a default."""
+    given = context.arguments.last("connector")
+    if given is not None:
+        _named(context, given.values)
+        return
+    version = context.wrapper_version
+    if version is None:
+        place = context.program.place
+        context.settings.unknown("connector.name", place, "whether Dynamo chooses NIXL depends on its release")
+    elif tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < _WITHOUT_DEFAULT:
+        context.settings.section.stated["connector.name"] = Stated(
+            "nixl", context.program.place, None, DEFAULT, f"Dynamo {version} uses NIXL unless told otherwise"
+        )
+        context.settings.section.declared.update({"", "connector"})
+
+
+def _named(context: Context, values: tuple[Value, ...]) -> None:
+    settings = context.settings
+    if not values:
+        return
+    unresolved = next((value.unresolved for value in values if value.unresolved), "")
+    if unresolved:
+        settings.unknown("connector.name", values[0].place, unresolved)
+        return
+    named = {value.source.lower(): value for value in values}
+    if "nixl" in named:
+        settings.known("connector.name", "nixl", named["nixl"].place, named["nixl"].source)
+    elif "none" in named or "null" in named:
+        settings.known("connector.name", NONE, values[0].place, values[0].source)
+    elif "lmcache" in named:
+        settings.known("connector.name", "lmcache", named["lmcache"].place, named["lmcache"].source)
+    else:
+        settings.known("connector.name", "offloading", values[0].place, values[0].source)

@@ -1,0 +1,297 @@
+"""What is wrong with the arguments of a command.
+
+Sure of a refusal one is only where the release is known exactly and its table of arguments was read from it; else an
+argument is reported that is in no table and almost one that is. A release that nobody has read may bring new ones.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from hetpd_cli.findings import LabelledPlace
+from hetpd_cli.sources.commands.transfer_config import ARGUMENT, EXTRA, HOLDERS, short_name
+from hetpd_cli.sources.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from hetpd_cli.places import Place
+    from hetpd_cli.sources.commands.context import Context
+    from hetpd_cli.sources.commands.words import Given, Value
+    from hetpd_cli.sources.tree import Entry, Node
+    from hetpd_cli.tables.arguments import ArgumentSet
+
+_JSON = frozenset({ARGUMENT, "speculative-config", "compilation-config", "hf-overrides", "kv-events-config"})
+_TRANSFER_KEYS = (
+    "kv_connector", "engine_id", "kv_buffer_device", "kv_buffer_size", "kv_role", "kv_rank", "kv_parallel_size",
+    "kv_ip", "kv_port", EXTRA, "kv_connector_module_path", "enable_permute_local_kv", "kv_load_failure_policy",
+)  # fmt: skip
+"""Every key that some release of vLLM from 0.10 to 0.33 has (``config/kv_transfer.py``)."""
+
+_EXTRA_KEYS = {
+    "nixl": (
+        "backends", "kv_lease_duration", "kv_recompute_threshold", "bidirectional_kv_xfer", "decoder_kv_blocks_ttl",
+        "push_registration_timeout", "num_threads", "engine_ttl", "enforce_handshake_compat",
+        "enable_cross_layers_blocks", "agreed_block_size", "enable_permute_local_kv", "backend_params",
+    ),
+    "mooncake": ("num_workers", "mooncake_protocol", "mooncake_device_name", "bootstrap_server_address", "device_name"),
+    "moriio": (
+        "read_mode", "host_ip", "backend", "defer_timeout", "proxy_ip", "proxy_port", "proxy_ping_port", "http_port",
+        "handshake_port", "notify_port", "local_ping_port", "qp_per_transfer", "post_batch_size", "num_workers",
+    ),
+}  # fmt: skip
+"""Keys of kv_connector_extra_config that the connector of vLLM 0.24 to 0.33 reads."""
+
+_LETTERS = 4
+"""A part of a name with fewer letters is no misspelling of another one: tp and pp are both right."""
+_EDITS = 2
+
+
+def faults(context: Context) -> list[Problem]:
+    """Return what is wrong with the arguments of a command."""
+    found = [*_unknown(context), *_duplicates(context), *_values(context)]
+    broken = list(_broken(context))
+    if not broken:
+        found += _transfer_keys(context)
+    return found + broken
+
+
+def _problem(rule: str, message: str, place: Place, label: str, fix: str = "") -> Problem:
+    return Problem(rule, message, (LabelledPlace(place, label, primary=True),), fix)
+
+
+# -- arguments that are not there --------------------------------------------------------------------------------
+
+
+def _unknown(context: Context) -> Iterator[Problem]:
+    known = context.known
+    if known is None:
+        return
+    exact = is_exact(context)
+    for given in context.arguments.given:
+        if given.of_file or not given.spelled.startswith("--") or known.find(given.spelled) is not None:
+            continue
+        if "$" in given.spelled or "{" in given.spelled:
+            continue
+        if exact:
+            yield _of_exact(context, known, given)
+        elif not _ever(context, given.spelled):
+            guess = misspelt(given.spelled, known.names())
+            if guess is not None:
+                message = (
+                    f"{given.spelled} is no argument of {context.program.name} that is known, did you mean {guess}?"
+                )
+                yield _problem("misspelt-argument", message, given.place, "almost a known one", f"write `{guess}`")
+
+
+def is_exact(context: Context) -> bool:
+    """Tell whether the release of the program is known, and its arguments are those of the table.
+
+    A plugin may add arguments, and a wrapper's own table says nothing of the engine's release.
+    """
+    known = context.known
+    if known is None or not known.exact or known.passes_on or context.settings.text("engine.name") == "vllm-ascend":
+        return False
+    return known.engine is None or known.engine.exact
+
+
+def _ever(context: Context, spelling: str) -> bool:
+    from hetpd_cli.tables.arguments import ever
+
+    return any(ever(program, spelling) for program in {context.program.name, context.program.runtime})
+
+
+def _of_exact(context: Context, known: ArgumentSet, given: Given) -> Problem:
+    from hetpd_cli.tables.arguments import releases_of
+
+    release = f"{context.program.name} {known.version}"
+    of = releases_of(context.program.name, given.spelled)
+    if of:
+        message = f"{release} has no argument {given.spelled}: {_span(of)} has it"
+        return _problem("removed-argument", message, given.place, "not in this release")
+    guess = misspelt(given.spelled, known.names())
+    asked = f", did you mean {guess}?" if guess else ""
+    message = f"{release} has no argument {given.spelled}{asked}"
+    return _problem("unknown-argument", message, given.place, "no such argument", f"write `{guess}`" if guess else "")
+
+
+def _span(releases: tuple[str, ...]) -> str:
+    return releases[0] if len(releases) == 1 else f"{releases[0]} to {releases[-1]}"
+
+
+def misspelt(word: str, known: Iterable[str]) -> str | None:
+    """Return the name that ``word`` misspells, or None.
+
+    All parts of the name but one are equal, and that one, of four letters or more, is at most two edits off; or the
+    names differ in what separates their parts only. Two names that differ in a whole word are two names.
+    """
+    parts = word.lower().replace("_", "-").strip("-").split("-")
+    for name in known:
+        if not name.startswith("--"):
+            continue
+        others = name.lower().replace("_", "-").strip("-").split("-")
+        if "".join(parts) == "".join(others):
+            return name
+        if len(parts) == len(others):
+            differing = [(one, other) for one, other in zip(parts, others, strict=True) if one != other]
+            if len(differing) == 1 and _close(*differing[0]):
+                return name
+    return None
+
+
+def _close(one: str, other: str) -> bool:
+    if min(len(one), len(other)) < _LETTERS or any(character.isdigit() for character in one + other):
+        return False
+    return distance(one, other) <= (_EDITS if min(len(one), len(other)) > _LETTERS + 1 else 1)
+
+
+def distance(one: str, other: str) -> int:
+    """Return how many letters have to be put in, left out, replaced or swapped with the next one."""
+    if abs(len(one) - len(other)) > _EDITS or max(len(one), len(other)) > 80:
+        return _EDITS + 1
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for index, letter in enumerate(one):
+        following = [index + 1]
+        for column, against in enumerate(other):
+            cost = min(row[column] + (letter != against), row[column + 1] + 1, following[column] + 1)
+            swapped = index and column and letter == other[column - 1] and one[index - 1] == against
+            following.append(min(cost, before[column - 1] + 1) if swapped else cost)
+        before, row = row, following
+    return row[-1]
+
+
+# -- arguments given twice, values that do not fit ---------------------------------------------------------------
+
+
+def _duplicates(context: Context) -> Iterator[Problem]:
+    seen: dict[str, Given] = {}
+    for given in context.arguments.given:
+        if given.of_file or (len(given.values) > 1):
+            continue
+        first = seen.get(given.name)
+        seen[given.name] = given
+        if first is None or not _once(context, given) or _same(first, given):
+            continue
+        what = f"{first.spelled} is given twice, with different values"
+        places = (
+            LabelledPlace(_place_of(given), "the last one is in force", primary=True),
+            LabelledPlace(_place_of(first), "has no effect"),
+        )
+        yield Problem("duplicate-argument", what, places, "remove one of them")
+
+
+def _once(context: Context, given: Given) -> bool:
+    """Tell whether the last of several is in force, and not all of them together."""
+    if given.name in context.fields.values or given.name in context.fields.switches:
+        return True
+    found = context.known.find(given.spelled) if context.known is not None else None
+    return found is not None and found.takes in {"0", "1"} and found.kind in {"switch", "integer", "number"}
+
+
+def _same(first: Given, second: Given) -> bool:
+    if any(value.unresolved for value in (*first.values, *second.values)):
+        return True
+    return first.negated == second.negated and [one.source for one in first.values] == [
+        one.source for one in second.values
+    ]
+
+
+def _place_of(given: Given) -> Place:
+    return given.values[0].place if given.values else given.place
+
+
+def _values(context: Context) -> Iterator[Problem]:
+    """Yield values that the program refuses: of an exactly known release, outside of its choices."""
+    if not is_exact(context) or context.known is None:
+        return
+    for given in context.arguments.given:
+        found = None if given.of_file else context.known.find(given.spelled)
+        if found is None or not found.choices:
+            continue
+        for value in given.values:
+            if value.unresolved or not value.source or value.source in found.choices or value.node is not None:
+                continue
+            allowed = ", ".join(found.choices[:8]) + (" ..." if len(found.choices) > 8 else "")
+            message = f"{given.spelled} is {value.source}, which {context.known.version} does not take ({allowed})"
+            yield _problem("invalid-argument-value", message, value.place, "not one of its values")
+
+
+# -- JSON --------------------------------------------------------------------------------------------------------
+
+
+def _broken(context: Context) -> Iterator[Problem]:
+    """Yield the JSON arguments that are not JSON. What holds something unresolved may be, once it is."""
+    for given in context.arguments.given:
+        for value in given.values[:1]:
+            if given.name not in _JSON or value.text is None or value.unresolved:
+                continue
+            problem = _broken_json(given, value)
+            if problem is not None:
+                yield problem
+
+
+def _broken_json(given: Given, value: Value) -> Problem | None:
+    text = value.source
+    if not text.lstrip().startswith("{") or any(mark in text for mark in ("$", "{{", "<", "`")) or value.text is None:
+        return None
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        at = min(error.pos, len(text) - 1)
+        message = f"{given.spelled} is no JSON: {error.msg[0].lower()}{error.msg[1:]}"
+        return _problem("broken-json", message, value.text.place(at, at + 1), "not JSON from here on")
+    except RecursionError:
+        return None
+    return None
+
+
+def _transfer_keys(context: Context) -> Iterator[Problem]:
+    found = context.json(ARGUMENT)
+    if found is not None and context.program.runtime == "vllm":
+        yield from _keys_of(found[1], found[0].spelled)
+
+
+def _keys_of(node: Node, spelled: str) -> Iterator[Problem]:
+    for entry in node.entries:
+        yield from _top_key(entry, spelled)
+    extra = node.get(EXTRA)
+    if extra is None or extra.kind != "mapping":
+        return
+    name = node.get("kv_connector")
+    if name is not None and name.source in HOLDERS:
+        children = extra.get("connectors")
+        for child in children.items if children is not None else []:
+            if child.kind == "mapping":
+                yield from _keys_of(child, spelled)
+        return
+    known = _EXTRA_KEYS.get(short_name(node) or "", ())
+    for entry in extra.entries:
+        key = entry.key.source
+        guess = None if key in known else misspelt_key(key, known)
+        if guess is not None:
+            message = f"{key} is no key that {short_name(node)} reads, did you mean {guess}?"
+            yield _problem("ignored-transfer-key", message, entry.key.place, "never read", f"write `{guess}`")
+
+
+def _top_key(entry: Entry, spelled: str) -> Iterator[Problem]:
+    key = entry.key.source
+    if key in _TRANSFER_KEYS:
+        return
+    guess = misspelt_key(key, _TRANSFER_KEYS)
+    inner = next((name for name, keys in _EXTRA_KEYS.items() if key in keys), None)
+    if guess is not None:
+        message = f"{key} is no key of {spelled}, did you mean {guess}?"
+        yield _problem("unknown-transfer-key", message, entry.key.place, "no such key", f"write `{guess}`")
+    elif inner is not None:
+        message = f"{key} is no key of {spelled}: it belongs into {EXTRA}"
+        yield _problem(
+            "unknown-transfer-key", message, entry.key.place, "no key at this level", f"move it into {EXTRA}"
+        )
+
+
+def misspelt_key(key: str, known: Iterable[str]) -> str | None:
+    """Return the key that ``key`` misspells, or None."""
+    guess = misspelt("--" + key, [f"--{name.replace('_', '-')}" for name in known])
+    return None if guess is None else guess[2:].replace("-", "_")

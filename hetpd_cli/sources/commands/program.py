@@ -1,0 +1,147 @@
+"""Which program a command runs, seen through what is put before it.
+
+``exec env A=1 numactl -m 0 mpirun -n 8 python3 -u -m sglang.launch_server`` runs SGLang: what launches a program is
+found, not what stands before it. A first word that only shows or ends things (``echo``, ``pkill``) launches nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hetpd_cli.places import Place
+    from hetpd_cli.sources.launch import Word
+
+ENGINES = {"vllm": "vllm", "sglang": "sglang", "trtllm": "tensorrt-llm"}
+"""Program to engine."""
+
+
+class Program(NamedTuple):
+    """A program with the words that it is given.
+
+    ``name`` is ``vllm``, ``sglang``, ``trtllm``, one of these behind ``dynamo.``, or the name of a router.
+    ``takes_model`` tells that its first word names the model.
+    """
+
+    name: str
+    words: tuple[Word, ...]
+    place: Place
+    takes_model: bool = False
+
+    @property
+    def wrapper(self) -> str | None:
+        """What starts the engine in its own process: ``dynamo``, or None."""
+        return "dynamo" if self.name.startswith("dynamo.") else None
+
+    @property
+    def runtime(self) -> str:
+        """The program of the engine itself: ``vllm`` of ``dynamo.vllm``."""
+        return self.name.removeprefix("dynamo.")
+
+
+_NO_LAUNCHERS = frozenset(
+    {
+        "echo", "printf", "cat", "grep", "egrep", "tee", "pkill", "kill", "killall", "pgrep", "ps", "which", "type",
+        "ls", "sleep", "curl", "wget", "wait", "export", "pip", "pip3", "uv", "git", "apt", "apt-get", "cp", "mv", "rm",
+        "mkdir", "test", "[", "[[", "sed", "awk", "helm", "kubectl", "oc", "read", "trap", "watch", "tail", "head",
+    }
+)  # fmt: skip
+_MODULES = {
+    "vllm.entrypoints.openai.api_server": ("vllm", False),
+    "vllm.entrypoints.api_server": ("vllm", False),
+    "sglang.launch_server": ("sglang", False),
+    "sglang.srt.entrypoints.http_server": ("sglang", False),
+    "tensorrt_llm.commands.serve": ("trtllm", True),
+    "dynamo.vllm": ("dynamo.vllm", False),
+    "dynamo.sglang": ("dynamo.sglang", False),
+    "dynamo.trtllm": ("dynamo.trtllm", False),
+    "dynamo.vllm.unified_main": ("dynamo.vllm", False),
+    "dynamo.sglang.unified_main": ("dynamo.sglang", False),
+    "dynamo.trtllm.unified_main": ("dynamo.trtllm", False),
+}
+_FILES = re.compile(
+    r"(?:^|/)(?:(?P<vllm>vllm/entrypoints/openai/api_server\.py)|(?P<sglang>sglang/launch_server\.py)"
+    r"|dynamo/(?P<dynamo>vllm|sglang|trtllm)/(?:__main__|main|worker)\.py)$"
+)
+_ROUTER_MODULES = {
+    "dynamo.frontend": "dynamo",
+    "dynamo.router": "dynamo",
+    "sglang_router.launch_router": "sglang-router",
+    "sglang_router": "sglang-router",
+    "sglang.srt.disaggregation.mini_lb": "mini-lb",
+    "sglang.srt.disaggregation.launch_lb": "mini-lb",
+    "vllm_router.launch_router": "vllm-router",
+    "vllm_router.app": "production-stack",
+}
+_ROUTER_PROGRAMS = {
+    "sglang-router": "sglang-router",
+    "smg": "sglang-router",
+    "vllm-router": "vllm-router",
+    "llm-d-routing-sidecar": "llm-d",
+    "pd-sidecar": "llm-d",
+    "routing-proxy": "llm-d",
+}
+_ROUTER_FILES = re.compile(r"(?:toy_proxy_server|disagg_proxy\w*|proxy_server\w*|load_balance_proxy\w*)\.py$")
+
+
+def engine_of(words: Sequence[Word]) -> Program | None:
+    """Return the program of an engine that a command runs, or None."""
+    if not words or _base(words[0]) in _NO_LAUNCHERS:
+        return None
+    for index, word in enumerate(words):
+        found = _engine_at(words, index, word)
+        if found is not None:
+            return found
+    return None
+
+
+def router_of(words: Sequence[Word]) -> Program | None:
+    """Return the router that a command runs, or None."""
+    if not words or _base(words[0]) in _NO_LAUNCHERS:
+        return None
+    for index, word in enumerate(words):
+        rest = tuple(words[index + 1 :])
+        module = word.value if index and words[index - 1].value == "-m" else ""
+        name = _ROUTER_MODULES.get(module) or _ROUTER_PROGRAMS.get(_base(word))
+        if name is None and _ROUTER_FILES.search(word.value):
+            name = "proxy"
+        if name is None and _base(word) == "trtllm-serve" and rest and rest[0].value == "disaggregated":
+            name, rest = "trtllm-serve", rest[1:]
+        if name is not None:
+            return Program(name, rest, word.place)
+    return None
+
+
+def _engine_at(words: Sequence[Word], index: int, word: Word) -> Program | None:
+    rest = tuple(words[index + 1 :])
+    following = rest[0].value if rest else ""
+    base = _base(word)
+    if index and words[index - 1].value == "-m":
+        if word.value == "vllm.entrypoints.cli.main" and following == "serve":
+            return Program("vllm", rest[1:], word.place, takes_model=True)
+        found = _MODULES.get(word.value)
+        if found is not None:
+            return Program(found[0], rest, word.place, found[1])
+    if base in {"vllm", "sglang"} and following == "serve":
+        return Program(base, rest[1:], word.place, takes_model=base == "vllm")
+    if base == "trtllm-serve":
+        return _trtllm(rest, word)
+    file = _FILES.search(word.value)
+    if file is not None:
+        name = f"dynamo.{file['dynamo']}" if file["dynamo"] else "vllm" if file["vllm"] else "sglang"
+        return Program(name, rest, word.place)
+    return None
+
+
+def _trtllm(rest: tuple[Word, ...], word: Word) -> Program | None:
+    following = rest[0].value if rest else ""
+    if following in {"disaggregated", "disaggregated_mpi_worker", "mm_embedding_serve", "embeddings", "visual_gen"}:
+        return None
+    return Program("trtllm", rest[1:] if following == "serve" else rest, word.place, takes_model=True)
+
+
+def _base(word: Word) -> str:
+    return word.value.rpartition("/")[2]

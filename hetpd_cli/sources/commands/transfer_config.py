@@ -1,0 +1,161 @@
+"""vLLM's --kv-transfer-config: the connector, what it is told, and what its role says of the pool.
+
+MultiConnector (vLLM) and PdConnector (Dynamo) hold other connectors: the one that moves KV between the pools is looked
+for inside, and connectors that only keep KV elsewhere are passed over.
+
+Source: vLLM 0.33 ``config/kv_transfer.py`` and ``kv_connector/v1``; vllm-ascend ``distributed/kv_transfer``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hetpd_cli.deployment import DECODE, PREFILL, Stated
+from hetpd_cli.facts.values import Unknown
+from hetpd_cli.fields import resolve, schema_part
+from hetpd_cli.sources.commands.table import TRANSFER, TRANSFER_EXTRA
+
+if TYPE_CHECKING:
+    from hetpd_cli.sources.commands.context import Context
+    from hetpd_cli.sources.tree import Node
+
+ARGUMENT = "kv-transfer-config"
+EXTRA = "kv_connector_extra_config"
+HOLDERS = ("MultiConnector", "PdConnector")
+ROLES = {"kv_producer": PREFILL, "kv_consumer": DECODE}
+
+OTHER_CLASSES = {
+    "MooncakeConnectorV1": "mooncake",
+    "MooncakeHybridConnector": "mooncake",
+    "MooncakeLayerwiseConnector": "mooncake",
+    "MooncakeConnectorStoreV1": "mooncake-store",
+    "AscendStoreConnector": "mooncake-store",
+    "LMCacheAscendConnector": "lmcache",
+    "SimpleCPUOffloadConnector": "offloading",
+    "DynamoConnector": "offloading",
+}
+"""Classes that are in no release of vLLM itself, or that have no short name of their own, with what they are."""
+
+ASCEND_CLASSES = frozenset(
+    {
+        "MooncakeConnectorV1",
+        "MooncakeHybridConnector",
+        "MooncakeLayerwiseConnector",
+        "MooncakeConnectorStoreV1",
+        "AscendStoreConnector",
+        "LMCacheAscendConnector",
+    }
+)
+"""Classes that vllm-ascend alone registers."""
+
+MODES = {
+    "NixlPushConnector": "push",
+    "NixlPullConnector": "pull",
+    "MooncakeConnectorV1": "pull",
+    "MooncakeHybridConnector": "pull",
+    "MooncakeLayerwiseConnector": "push",
+}
+"""Class to who moves the bytes, where the class says so."""
+
+_MOVERS = frozenset({"nixl", "mooncake", "moriio", "p2p-nccl", "flagcx", "ascend"})
+
+
+def read(context: Context) -> None:
+    """State what --kv-transfer-config says."""
+    found = context.value(ARGUMENT)
+    if found is None:
+        return
+    given, value = found
+    node = context.json(ARGUMENT)
+    if node is None:
+        reason = value.unresolved or f"{given.spelled} cannot be read"
+        context.settings.unknown("connector.name", value.place, reason)
+        context.settings.unknown("connector.role", value.place, reason)
+        return
+    _Reading(context, given.spelled, value.unresolved).outer(node[1])
+
+
+class _Reading:
+    """One --kv-transfer-config."""
+
+    def __init__(self, context: Context, spelled: str, unresolved: str) -> None:
+        self.settings = context.settings
+        self.context = context
+        self.spelled = spelled
+        self.unresolved = unresolved
+
+    def outer(self, node: Node) -> None:
+        inner = inner_connector(node)
+        self._class(inner)
+        self._keys(node, TRANSFER)
+        if inner is not node:
+            # What the loads do when they fail is read from the outer configuration only, the rest from the inner one.
+            own = {key: path for key, path in TRANSFER.items() if key not in {"kv_load_failure_policy", "kv_role"}}
+            self._keys(inner, own)
+        extra = inner.get(EXTRA)
+        if extra is not None and extra.kind == "mapping":
+            self._extra(extra)
+        self._role(node)
+
+    def _where(self, key: str) -> str:
+        return f"{key} of {self.spelled}"
+
+    def _class(self, node: Node) -> None:
+        name = node.get("kv_connector")
+        if name is None:
+            return
+        settings, source = self.settings, name.source
+        part = schema_part("pool", "connector.name") or {}
+        if name.kind != "scalar" or name.tag or source in resolve(part).get("enum", ()) or not source.isidentifier():
+            settings.decode("connector.name", name, self._where("kv_connector"), self.unresolved)
+        else:
+            settings.known("connector.name", OTHER_CLASSES.get(source, "other"), name.place, source)
+        if source in MODES:
+            settings.known("connector.mode", MODES[source], name.place, source)
+
+    def _keys(self, node: Node, paths: dict[str, str]) -> None:
+        for key, path in paths.items():
+            value = node.get(key)
+            if value is not None:
+                self.settings.decode(path, value, self._where(key), self.unresolved)
+
+    def _extra(self, node: Node) -> None:
+        self._keys(node, TRANSFER_EXTRA)
+        reads = node.get("read_mode")
+        if reads is not None and self.settings.text("connector.name") == "moriio":
+            mode = "pull" if reads.source.lower() in {"true", "1"} else "push"
+            self.settings.known("connector.mode", mode, reads.place, reads.source)
+
+    def _role(self, node: Node) -> None:
+        role = node.get("kv_role")
+        if role is None or role.kind != "scalar":
+            return
+        if self.unresolved and "$" in role.source:
+            self.context.role = Stated(Unknown(self.unresolved), role.place)
+        elif role.source in ROLES:
+            self.context.role = Stated(ROLES[role.source], role.place, role.source)
+
+
+def inner_connector(node: Node) -> Node:
+    """Return the configuration of the connector that moves KV between pools: ``node``, or one that it holds."""
+    name = node.get("kv_connector")
+    extra = node.get(EXTRA)
+    children = extra.get("connectors") if extra is not None and name is not None and name.source in HOLDERS else None
+    if children is None or children.kind != "sequence":
+        return node
+    inner = [inner_connector(child) for child in children.items if child.kind == "mapping"]
+    movers = [child for child in inner if short_name(child) in _MOVERS]
+    # Two that move KV are no pair that anybody has read: the holder's own name then says that there are several.
+    if len(movers) == 1:
+        return movers[0]
+    return inner[0] if len(inner) == 1 else node
+
+
+def short_name(node: Node) -> str | None:
+    """Return the short name of the connector that ``node`` configures."""
+    name = node.get("kv_connector")
+    if name is None:
+        return None
+    aliases = resolve(schema_part("pool", "connector.name") or {}).get("x-aliases", {})
+    found: str | None = OTHER_CLASSES.get(name.source) or aliases.get(name.source, name.source)
+    return found
