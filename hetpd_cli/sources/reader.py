@@ -15,7 +15,8 @@ class Reading(NamedTuple):
     """What a reader made of one input.
 
     ``status`` is one of :data:`hetpd_cli.findings.STATUSES`; ``detail`` says why in one line where it is not
-    ``checked``. ``texts`` holds the decoded text of every file that was read, by path.
+    ``checked``. ``texts`` holds the decoded text of every file that was read. ``joined`` names the other inputs with
+    which this one makes a deployment, and which of the readings holds that deployment is the reader's choice.
     """
 
     path: str
@@ -25,6 +26,7 @@ class Reading(NamedTuple):
     deployments: tuple[Deployment, ...] = ()
     problems: tuple[Problem, ...] = ()
     texts: tuple[SourceText, ...] = ()
+    joined: tuple[str, ...] = ()
 
 
 class Reader(Protocol):
