@@ -42,7 +42,7 @@ def test_shape_of_the_pools() -> None:
     assert (prefill.name, prefill.role, prefill.workers, prefill.accelerator) == ("p", "prefill", 4, None)
     assert (prefill.model, prefill.engine, prefill.connector) == ("Qwen/Qwen3-32B", None, "nixl")
     assert (decode.devices_per_worker, decode.accelerator, decode.version) == (8, "h200", "0.24.0")
-    assert {**decode.parallelism} == {"tp": 4, "dp": 2, "pp": 1}
+    assert [decode.parallelism[name] for name in ("tp", "pp", "dp")] == [4, 1, 2]
     assert PAIR[decode.place.start : decode.place.end] == "d"
 
 
