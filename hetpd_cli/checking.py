@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
+    from hetpd_cli.configuration.options import Given
     from hetpd_cli.engine.catalogue import Rule
     from hetpd_cli.findings import Report
     from hetpd_cli.sources.problems import Problem
@@ -26,7 +27,8 @@ class Plan(NamedTuple):
     """How a run is to be done.
 
     ``rules`` are all that there are, as configured; ``selected`` those that are asked. ``directories`` are looked
-    through as a whole: what the configuration says of them and stands unused is reported.
+    through as a whole: what the configuration says of them and stands unused is reported. ``given`` are facts that the
+    command line says.
     """
 
     rules: Sequence[Rule]
@@ -35,6 +37,7 @@ class Plan(NamedTuple):
     baseline: Baseline | None = None
     today: date | None = None
     directories: tuple[str, ...] = ("/",)
+    given: tuple[Given, ...] = ()
 
 
 class Outcome(NamedTuple):
@@ -47,23 +50,43 @@ class Outcome(NamedTuple):
 def run(readings: Sequence[Reading], plan: Plan) -> Outcome:
     """Check ``readings``.
 
-    Raises ConfigurationError for an assumption that cannot be and for a faulty rule of the user's own, RuleCrashError
-    for a faulty built-in one.
+    Raises ConfigurationError for an option or assumption that cannot be and for a faulty rule of the user's own,
+    RuleCrashError for a faulty built-in one.
     """
     configuration = plan.configuration
-    problems: list[Problem] = []
-    if configuration.path:
-        from hetpd_cli.configuration.assume import apply as assume
-
-        problems = assume(readings, configuration, plan.directories)
+    problems, texts = said_besides(readings, configuration, plan.given, plan.directories)
     suppressions = _suppressions(readings, plan)
     report = _checked(readings, plan.selected, problems, suppressions)
-    if configuration.path:
-        report = report._replace(texts={**report.texts, configuration.path: configuration.text})
+    report = report._replace(texts={**report.texts, **texts})
     if suppressions is None:
         return Outcome(report, None)
     report = with_problems(report, suppressions.problems(report), plan.selected)
     return Outcome(report, suppressions.used)
+
+
+def said_besides(
+    readings: Sequence[Reading],
+    configuration: Configuration,
+    given: Sequence[Given] = (),
+    directories: Sequence[str] = ("/",),
+) -> tuple[list[Problem], dict[str, str]]:
+    """Fill what the command line and the configuration say and no input does.
+
+    Returns what is wrong with it, and the texts that it stands in. Raises ConfigurationError for what cannot be.
+    """
+    problems: list[Problem] = []
+    texts: dict[str, str] = {}
+    if given:
+        from hetpd_cli.configuration.options import COMMAND_LINE, command_line, fill_in
+
+        problems += fill_in(readings, given)
+        texts[COMMAND_LINE] = command_line(given)
+    if configuration.path:
+        from hetpd_cli.configuration.assume import apply as assume
+
+        problems += assume(readings, configuration, directories)
+        texts[configuration.path] = configuration.text
+    return problems, texts
 
 
 def _checked(
@@ -83,7 +106,8 @@ _MAY_SUPPRESS = re.compile(r"#[ \t]*hetpd", re.I)
 
 def _suppressions(readings: Sequence[Reading], plan: Plan) -> Suppressions | None:
     """Return what is accepted; None where nobody can have accepted anything, so that nothing is imported for it."""
-    texts = [text for reading in readings for text in reading.texts]
+    # Readings of one deployment share the texts of its files.
+    texts = list({text.path: text for reading in readings for text in reading.texts}.values())
     configured = bool(plan.configuration.suppress) or plan.baseline is not None
     if not configured and not any(_MAY_SUPPRESS.search(text.text) for text in texts):
         return None

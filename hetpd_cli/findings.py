@@ -148,14 +148,59 @@ class Tally(NamedTuple):
     not_applicable: int = 0
 
 
+DEGREES = ("tp", "pp", "dp", "ep", "cp", "dcp")
+"""Degrees of parallelism by the names of their fields, in the order in which they are shown."""
+
+
+class FactCounts(NamedTuple):
+    """Where the facts of an input's pools and handoffs come from.
+
+    Counted are the fields of the deployment schema that the selected rules read of that pool or handoff, directly or
+    through derived facts, whatever came of the rules. ``derived`` counts those that follow from other facts or stand in
+    a table.
+    """
+
+    stated: int = 0
+    assumed: int = 0
+    default: int = 0
+    derived: int = 0
+    unknown: int = 0
+
+
+class PoolReport(NamedTuple):
+    """What a pool is: its shape, and what runs on it. None is not known, or there is none.
+
+    ``parallelism`` holds the degrees that are known, by the name of their field (``tp``). ``place`` is where the pool
+    is declared.
+    """
+
+    name: str
+    role: str | None
+    workers: int | None
+    devices_per_worker: int | None
+    parallelism: Mapping[str, int]
+    accelerator: str | None
+    model: str | None
+    engine: str | None
+    version: str | None
+    connector: str | None
+    place: Place
+
+
 class InputReport(NamedTuple):
-    """What became of one input."""
+    """What became of one input.
+
+    ``joined`` names the other files that hold a part of what was checked.
+    """
 
     path: str
     format: str | None
     status: str
     detail: str = ""
     boundaries: tuple[str, ...] = ()
+    pools: tuple[PoolReport, ...] = ()
+    counts: FactCounts = FactCounts()
+    joined: tuple[str, ...] = ()
 
 
 class Report(NamedTuple):

@@ -26,6 +26,20 @@ app = typer.Typer(
 
 UNDECIDED_FLAG = "--fail-on-undecided"
 
+PrefillGpu = Annotated[
+    str | None,
+    typer.Option("--prefill-gpu", metavar="NAME", help="Accelerator of prefill pools, where no input states it."),
+]
+DecodeGpu = Annotated[str | None, typer.Option("--decode-gpu", metavar="NAME", help="Accelerator of decode pools.")]
+Model = Annotated[
+    str | None, typer.Option("--model", metavar="ID", help="Model, where none is stated or it is a path.")
+]
+Link = Annotated[str | None, typer.Option("--link", metavar="NAME", help="Link that KV takes between pools.")]
+EngineVersion = Annotated[
+    list[str] | None,
+    typer.Option("--engine-version", metavar="VERSION", help="Version of the engines, or of one: vllm=0.24.0."),
+]
+
 
 class Format(StrEnum):
     """How to print."""
@@ -115,6 +129,11 @@ def check(
     write_baseline: Annotated[
         bool, typer.Option("--write-baseline", help="Write today's findings to the baseline, and exit with 0.")
     ] = False,
+    prefill_gpu: PrefillGpu = None,
+    decode_gpu: DecodeGpu = None,
+    model: Model = None,
+    link: Link = None,
+    engine_version: EngineVersion = None,
     color: Annotated[Colour, typer.Option("--color", help="When to colour.")] = Colour.auto,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print findings only.")] = False,
     verbose: Annotated[
@@ -128,7 +147,7 @@ def check(
     """
     from hetpd_cli.cli.check import Request, run_check
     from hetpd_cli.cli.exit_codes import Gate
-    from hetpd_cli.cli.settings import Files
+    from hetpd_cli.cli.settings import Files, said
 
     gate = Gate(fail_on and fail_on.value, _cells(fail_on_undecided or ()), fail_on_unresolved, allow_empty)
     if config and no_config:
@@ -145,6 +164,7 @@ def check(
         color.value,
         quiet,
         verbose,
+        said(prefill_gpu, decode_gpu, model, link, engine_version),
     )
     raise typer.Exit(run_check(request))
 

@@ -10,7 +10,7 @@ from hetpd_cli.checking import Plan, run
 from hetpd_cli.cli.exit_codes import NEVER, Gate, exit_code, undecided_failures
 from hetpd_cli.cli.output import options, write
 from hetpd_cli.cli.selection import UnknownRuleError, selected
-from hetpd_cli.cli.settings import Files, refuse
+from hetpd_cli.cli.settings import Files, given_by, refuse
 from hetpd_cli.configuration.read import ConfigurationError
 from hetpd_cli.configuration.setup import Setup, in_folder, set_up
 from hetpd_cli.report import renderer
@@ -21,11 +21,12 @@ from hetpd_cli.suppressions import BaselineError
 
 if TYPE_CHECKING:
     from hetpd_cli.checking import Outcome
+    from hetpd_cli.configuration.options import Options
     from hetpd_cli.sources.inputs import Found
 
 
 class Request(NamedTuple):
-    """What the user asks for."""
+    """What the user asks for; ``said`` are facts that inputs may leave out."""
 
     paths: tuple[str, ...]
     format: str = "full"
@@ -38,6 +39,7 @@ class Request(NamedTuple):
     colour: str = "auto"
     quiet: bool = False
     verbose: bool = False
+    said: Options | None = None
 
 
 def run_check(request: Request) -> int:
@@ -79,7 +81,8 @@ def _plan(request: Request, setup: Setup, baseline_path: str | None) -> tuple[Pl
 
         baseline = load(baseline_path)
     directories = tuple(path for path in request.paths if path != STDIN and os.path.isdir(path))  # noqa: PTH112 (paths stay text)
-    plan = Plan(setup.rules, chosen, configuration, baseline, None, directories)
+    given = given_by(request.said)
+    plan = Plan(setup.rules, chosen, configuration, baseline, None, directories, given)
     return plan, request.gate._replace(fail_on=request.gate.fail_on or configuration.fail_on)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hetpd_cli.cli.app import Colour, app
+from hetpd_cli.cli.app import Colour, DecodeGpu, EngineVersion, Link, Model, PrefillGpu, app
 from hetpd_cli.findings import CELLS, SEVERITIES
 
 RULES_TEST = "rules test"
@@ -142,16 +142,23 @@ def facts(
     color: Paint = Colour.auto,
     config: Config = None,
     no_config: NoConfig = False,
+    prefill_gpu: PrefillGpu = None,
+    decode_gpu: DecodeGpu = None,
+    model: Model = None,
+    link: Link = None,
+    engine_version: EngineVersion = None,
 ) -> None:
     """Print every fact of a deployment with its origin: stated, default, looked up, derived or unknown.
 
     Exit codes: 0 printed, 2 a glob that names no fact, 3 the input is missing, unreadable or no deployment.
     """
     from hetpd_cli.cli.facts import run_facts
-    from hetpd_cli.cli.settings import Files
+    from hetpd_cli.cli.settings import Files, said
 
+    more = said(prefill_gpu, decode_gpu, model, link, engine_version)
+    files = Files(config, no_config)
     raise typer.Exit(
-        run_facts(path, tuple(globs or ()), output.value, color.value, unknown=unknown, files=Files(config, no_config))
+        run_facts(path, tuple(globs or ()), output.value, color.value, unknown=unknown, files=files, more=more)
     )
 
 
@@ -165,6 +172,11 @@ def contract(
     ] = False,
     config: Config = None,
     no_config: NoConfig = False,
+    prefill_gpu: PrefillGpu = None,
+    decode_gpu: DecodeGpu = None,
+    model: Model = None,
+    link: Link = None,
+    engine_version: EngineVersion = None,
 ) -> None:
     """Show the KV object of each boundary, and whether its state is portable.
 
@@ -172,9 +184,11 @@ def contract(
     missing, 2 wrong usage, 3 an input missing or unreadable or a directory without inputs, 4 hetpd itself failed.
     """
     from hetpd_cli.cli.contract import Request, run_contract
-    from hetpd_cli.cli.settings import Files
+    from hetpd_cli.cli.settings import Files, said
 
-    raise typer.Exit(run_contract(Request(tuple(paths), output.value, color.value, verbose), Files(config, no_config)))
+    more = said(prefill_gpu, decode_gpu, model, link, engine_version)
+    request = Request(tuple(paths), output.value, color.value, verbose, more)
+    raise typer.Exit(run_contract(request, Files(config, no_config)))
 
 
 @app.command()

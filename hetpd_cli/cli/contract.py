@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from hetpd_cli.checking import said_besides
 from hetpd_cli.cli.exit_codes import FINDINGS, OK, UNREADABLE
 from hetpd_cli.cli.output import options, write
-from hetpd_cli.cli.settings import NEAREST, Files, refuse
-from hetpd_cli.configuration.assume import apply as assume
+from hetpd_cli.cli.settings import NEAREST, Files, given_by, refuse
 from hetpd_cli.configuration.read import ConfigurationError
 from hetpd_cli.configuration.setup import set_up
 from hetpd_cli.contracts import ContractReport
@@ -17,14 +17,18 @@ from hetpd_cli.report.style import inert
 from hetpd_cli.sources.inputs import find
 from hetpd_cli.sources.text import Limits
 
+if TYPE_CHECKING:
+    from hetpd_cli.configuration.options import Options
+
 
 class Request(NamedTuple):
-    """What the user asks for."""
+    """What the user asks for; ``said`` are facts that inputs may leave out."""
 
     paths: tuple[str, ...]
     format: str = "text"
     colour: str = "auto"
     verbose: bool = False
+    said: Options | None = None
 
 
 def run_contract(request: Request, files: Files = NEAREST) -> int:
@@ -33,7 +37,7 @@ def run_contract(request: Request, files: Files = NEAREST) -> int:
         configuration = set_up(request.paths, files.config, no_config=files.no_config).configuration
         found = find(request.paths)
         readings = found.readings(Limits())
-        assume(readings, configuration)
+        said_besides(readings, configuration, given_by(request.said))
     except ConfigurationError as error:
         return refuse(error)
     report = report_on(readings)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
+from hetpd_cli.checking import said_besides
 from hetpd_cli.cli.exit_codes import OK, UNREADABLE, USAGE
 from hetpd_cli.cli.output import options, write
-from hetpd_cli.cli.settings import NEAREST, Files, refuse
-from hetpd_cli.configuration.assume import apply as assume
+from hetpd_cli.cli.settings import NEAREST, Files, given_by, refuse
 from hetpd_cli.configuration.read import ConfigurationError
 from hetpd_cli.configuration.setup import set_up
 from hetpd_cli.engine.fact_list import chosen, fact_groups, fact_names
@@ -18,15 +19,25 @@ from hetpd_cli.report.words import plural
 from hetpd_cli.sources.inputs import read
 from hetpd_cli.sources.text import Limits
 
+if TYPE_CHECKING:
+    from hetpd_cli.configuration.options import Options
+
 
 def run_facts(
-    path: str, globs: tuple[str, ...], form: str, colour: str, *, unknown: bool, files: Files = NEAREST
+    path: str,
+    globs: tuple[str, ...],
+    form: str,
+    colour: str,
+    *,
+    unknown: bool,
+    files: Files = NEAREST,
+    more: Options | None = None,
 ) -> int:
     """Print the facts of the deployments in ``path`` and return the exit code."""
     try:
         configuration = set_up([path], files.config, no_config=files.no_config).configuration
         reading = read(path, Limits())
-        assume([reading], configuration)
+        said_besides([reading], configuration, given_by(more))
     except ConfigurationError as error:
         return refuse(error)
     if not reading.deployments:

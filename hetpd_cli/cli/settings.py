@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.cli.exit_codes import USAGE
 from hetpd_cli.report.style import inert
+
+if TYPE_CHECKING:
+    from hetpd_cli.configuration.options import Given, Options
 
 
 class Files(NamedTuple):
@@ -18,6 +21,26 @@ class Files(NamedTuple):
 
 NEAREST = Files()
 """The configuration nearest above the inputs."""
+
+
+def said(
+    prefill_gpu: str | None, decode_gpu: str | None, model: str | None, link: str | None, versions: list[str] | None
+) -> Options | None:
+    """Return the facts that the command line says, or None where it says none: then nothing is imported for them."""
+    if all(one is None for one in (prefill_gpu, decode_gpu, model, link)) and not versions:
+        return None
+    from hetpd_cli.configuration.options import Options
+
+    return Options(prefill_gpu, decode_gpu, model, link, tuple(versions or ()))
+
+
+def given_by(options: Options | None) -> tuple[Given, ...]:
+    """Return the facts that ``options`` give. Raises ConfigurationError for an engine that is none."""
+    if options is None:
+        return ()
+    from hetpd_cli.configuration.options import given
+
+    return tuple(given(options))
 
 
 def refuse(error: Exception) -> int:

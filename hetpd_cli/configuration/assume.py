@@ -36,13 +36,18 @@ if TYPE_CHECKING:
 _PYTHON_TYPES: dict[str, Any] = {"text": str, "integer": int, "number": (int, float), "boolean": bool, "list": list}
 
 
-class _Target(NamedTuple):
-    """A section that assumptions can fill: the pool, handoff or other part ``name`` of the input ``path``."""
+class Target(NamedTuple):
+    """A section that assumptions can fill: the pool, handoff or other part ``name``.
 
-    path: str
+    ``paths`` are those of the input and of the file that declares it, where that is another one: the half of a
+    deployment. ``role`` is that of a pool.
+    """
+
+    paths: tuple[str, ...]
     kind: str
     name: str
     section: Section
+    role: str | None = None
 
 
 def apply(
@@ -56,7 +61,7 @@ def apply(
     """
     values = _values(configuration)
     images = _images(configuration)
-    targets = [target for reading in readings for one in reading.deployments for target in _targets(reading, one)]
+    targets = [target for reading in readings for one in reading.deployments for target in targets_of(reading, one)]
     files = [reading.path for reading in readings]
 
     def looked_at(path: str) -> bool:
@@ -69,40 +74,51 @@ def apply(
         meant = [target for target in targets if _meant(assumption, target, configuration.folder)]
         note = f"{assumption.reason} ({configuration.path}:{assumption.place.line})"
         written = [target.section.stated.get(assumption.fact) for target in meant]
-        filled = [_fill(target, stated, note) for target in meant]
-        if not any(filled) and looked_at(assumption.path):
+        filled = [fill(target, stated, note) for target in meant]
+        if not any(filled) and looked_at(assumption.path) and not _is_overridden(written):
             problems.append(_without_effect(assumption, [one for one in written if one is not None]))
     return problems
 
 
-def _targets(reading: Reading, deployment: Deployment) -> Iterator[_Target]:
+def targets_of(reading: Reading, deployment: Deployment) -> Iterator[Target]:
+    """Yield every part of ``deployment`` that assumptions can fill."""
+    here = (reading.path,)
     for pool in deployment.pools:
-        yield _Target(reading.path, "pool", pool.name, pool.settings)
+        paths = tuple(dict.fromkeys((*here, pool.place.path)))
+        yield Target(paths, "pool", pool.name, pool.settings, pool.role)
     for handoff in deployment.handoffs:
-        yield _Target(reading.path, "handoff", f"{handoff.prefill} -> {handoff.decode}", handoff.settings)
+        yield Target(here, "handoff", f"{handoff.prefill} -> {handoff.decode}", handoff.settings)
     for section in (deployment.workload, deployment.router, deployment.store):
-        yield _Target(reading.path, section.kind, section.kind, section)
+        yield Target(here, section.kind, section.kind, section)
 
 
-def _meant(assumption: Assumption, target: _Target, folder: str) -> bool:
-    if assumption.subject != target.kind or not matches_path(target.path, assumption.path, folder):
+def _meant(assumption: Assumption, target: Target, folder: str) -> bool:
+    if assumption.subject != target.kind:
+        return False
+    if not any(matches_path(path, assumption.path, folder) for path in target.paths):
         return False
     return (matches_handoff if target.kind == "handoff" else fnmatchcase)(target.name, assumption.of)
 
 
-def _fill(target: _Target, stated: Section, note: str) -> bool:
+def fill(target: Target, stated: Section, note: str) -> bool:
     """State what ``stated`` says and the target does not, and tell whether there was any of it."""
-    missing = [path for path in stated.stated if _open(target.section.stated.get(path))]
+    missing = [path for path in stated.stated if is_open(target.section.stated.get(path))]
     for path in missing:
         _state(target, path, stated.stated[path], note)
     return bool(missing)
 
 
-def _open(stated: Stated | None) -> bool:
+def _is_overridden(written: Sequence[Stated | None]) -> bool:
+    """Tell whether an option of the command line says what an assumption would: that is no fault of the assumption."""
+    return any(one is not None and one.origin == ASSUMED and (one.note or "").startswith("--") for one in written)
+
+
+def is_open(stated: Stated | None) -> bool:
+    """Tell whether an assumption may fill a fact: nobody states it, or nobody can tell what is stated."""
     return stated is None or isinstance(stated.value, Unknown) or stated.origin == DEFAULT
 
 
-def _state(target: _Target, path: str, stated: Stated, note: str) -> None:
+def _state(target: Target, path: str, stated: Stated, note: str) -> None:
     """State an assumed value. Findings point at the pool whose fact it is, or else at the line of the configuration."""
     place = None if target.kind == "pool" else stated.place
     target.section.stated[path] = Stated(stated.value, place, None, ASSUMED, note)
@@ -134,7 +150,7 @@ def _misspelt(stated: Section) -> list[Problem]:
 # -- values ----------------------------------------------------------------------------------------------------
 
 
-class _WrongValueError(ValueError):
+class WrongValueError(ValueError):
     """What is assumed is no fact, or its value does not fit."""
 
 
@@ -144,15 +160,15 @@ def _values(configuration: Configuration) -> list[Section]:
     values = []
     for assumption in configuration.assume:
         try:
-            values.append(_stated_by(assumption))
-        except _WrongValueError as error:
+            values.append(stated_by(assumption))
+        except WrongValueError as error:
             faults.append(f"{configuration.path}:{assumption.place.line}: {error}")
     if faults:
         raise ConfigurationError(faults)
     return values
 
 
-def _stated_by(assumption: Assumption) -> Section:
+def stated_by(assumption: Assumption) -> Section:
     """Return what an assumption states, decoded as a deployment file would be: implied facts too."""
     kind, path = assumption.subject, assumption.fact
     section = Section(kind, assumption.place)
@@ -163,11 +179,11 @@ def _stated_by(assumption: Assumption) -> Section:
     decoder = Decoder()
     decoder.value(_node(assumption.value, assumption.place), part, path, section, f"{kind}.{path}")
     if decoder.problems:
-        raise _WrongValueError(decoder.problems[0].message)
+        raise WrongValueError(decoder.problems[0].message)
     for name, number in _numbers(assumption.value, path):
         known = field(kind, name)
         if known is not None and known.kind == "text":
-            raise _WrongValueError(f'{kind}.{name} is the number {number} where text is expected: write "{number}"')
+            raise WrongValueError(f'{kind}.{name} is the number {number} where text is expected: write "{number}"')
     return section
 
 
@@ -185,9 +201,9 @@ def _derived_value(assumption: Assumption) -> Value:
     derived = derivations(kind).get(path)
     if derived is None:
         guess = nearest(path, [*fields(kind), *derivations(kind)])
-        raise _WrongValueError(f"{path} is no fact of a {kind}{did_you_mean(guess)}")
+        raise WrongValueError(f"{path} is no fact of a {kind}{did_you_mean(guess)}")
     if not isinstance(value, _PYTHON_TYPES[derived.result]) or isinstance(value, bool) != (derived.result == "boolean"):
-        raise _WrongValueError(f"{kind}.{path} is {value!r} where a {derived.result} is expected")
+        raise WrongValueError(f"{kind}.{path} is {value!r} where a {derived.result} is expected")
     if isinstance(value, list):
         return tuple(item for item in value if isinstance(item, str | int | float))
     return value if isinstance(value, str | int | float) else NONE
@@ -222,7 +238,7 @@ def _images(configuration: Configuration) -> list[Image]:
     return images
 
 
-def _apply_image(target: _Target, images: Sequence[Image], configuration: Configuration) -> Image | None:
+def _apply_image(target: Target, images: Sequence[Image], configuration: Configuration) -> Image | None:
     """State engine and version of a pool by its image, where neither is stated, and return the entry that says so."""
     name = target.section.text("engine.image") if target.kind == "pool" else None
     if name is None:

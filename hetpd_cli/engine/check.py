@@ -9,6 +9,7 @@ from hetpd_cli.deployment import AGGREGATED
 from hetpd_cli.engine.catalogue import INPUT, Rule
 from hetpd_cli.engine.findings import finding, input_finding, merge, violation
 from hetpd_cli.engine.ids import misspelt_ids
+from hetpd_cli.engine.overview import added, fact_counts, fields_read, pool_reports
 from hetpd_cli.engine.scopes import Scopes
 from hetpd_cli.engine.verdicts import HOLDS, NOT_APPLICABLE, UNDECIDED, VIOLATED, judge, needs, reasons
 from hetpd_cli.facts.values import Unknown
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from hetpd_cli.engine.findings import Violation
     from hetpd_cli.engine.verdicts import Verdict
     from hetpd_cli.facts.space import Scope
+    from hetpd_cli.findings import FactCounts, PoolReport
     from hetpd_cli.sources.problems import Problem
     from hetpd_cli.sources.reader import Reading
 
@@ -41,6 +43,7 @@ class RuleCrashError(Exception):
 class Judged(NamedTuple):
     """The verdicts of all rules on one deployment: of each rule, the outcomes that it had on some scope."""
 
+    scopes: Scopes
     violations: list[Violation]
     undecided: list[tuple[Rule, Undecided]]
     outcomes: dict[str, set[str]]
@@ -50,7 +53,7 @@ def judge_deployment(deployment: Deployment, rules: Iterable[Rule]) -> Judged:
     """Evaluate ``rules`` on every scope of ``deployment``."""
     scopes = Scopes(deployment)
     cache: dict[str, Sequence[Scope]] = {}
-    judged = Judged([], [], {})
+    judged = Judged(scopes, [], [], {})
     for rule in rules:
         if rule.over == INPUT:
             continue
@@ -137,9 +140,12 @@ def check(
     undecided: list[Undecided] = []
     inputs: list[InputReport] = []
     outcomes: list[tuple[Rule, str]] = []
+    read = fields_read(rules)
     for reading in readings:
         findings += [_accepted(found, acceptance) for found in _of_problems(reading.problems, rules)]
         labels: list[str] = []
+        pools: list[PoolReport] = []
+        facts: list[FactCounts] = []
         for deployment in reading.deployments:
             findings += [_accepted(found, acceptance) for found in _of_problems(misspelt_ids(deployment), rules)]
             judged = judge_deployment(deployment, rules)
@@ -149,7 +155,9 @@ def check(
             by_code = judged.outcomes
             outcomes += [(rule, outcome) for rule in rules for outcome in sorted(by_code.get(rule.code, ()))]
             labels += [f"{handoff.prefill} -> {handoff.decode}" for handoff in deployment.handoffs]
-        inputs.append(_input(reading, tuple(labels)))
+            pools += pool_reports(judged.scopes)
+            facts.append(fact_counts(judged.scopes, read))
+        inputs.append(_input(reading, tuple(labels))._replace(pools=tuple(pools), counts=added(facts)))
     counts = Counter(outcome for _, outcome in outcomes)
     return Report(
         inputs=tuple(inputs),
@@ -199,7 +207,7 @@ def _order(found: Finding) -> tuple[str, int, int, int, str, str]:
 
 def _input(reading: Reading, labels: tuple[str, ...]) -> InputReport:
     status, detail = reading.status, reading.detail
-    if status == "checked" and not labels:
+    if status == "checked" and not labels and (reading.deployments or not reading.joined):
         roles = {pool.role for deployment in reading.deployments for pool in deployment.pools}
         if roles <= {AGGREGATED}:
             status, detail = (
@@ -207,7 +215,7 @@ def _input(reading: Reading, labels: tuple[str, ...]) -> InputReport:
             )
         else:
             detail = "no boundary: it takes a prefill and a decode pool of one model, or a handoff that joins them"
-    return InputReport(reading.path, reading.format, status, detail, labels)
+    return InputReport(reading.path, reading.format, status, detail, labels, joined=reading.joined)
 
 
 def _matrix(outcomes: list[tuple[Rule, str]], findings: list[Finding]) -> dict[str, str]:

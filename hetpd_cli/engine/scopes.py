@@ -59,6 +59,10 @@ class Scopes:
         subjects["handoff"] = HandoffSubject(label, handoff.settings, handoff.settings.place, around, siblings)
         return Scope(label, subjects)
 
+    def pool(self, name: str) -> PoolSubject:
+        """Return the pool called ``name``."""
+        return self._pools[name]
+
     def of(self, over: str) -> Sequence[Scope]:
         """Return the scopes that a rule over ``over`` is evaluated on."""
         if over == "boundary":

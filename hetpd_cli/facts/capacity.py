@@ -26,9 +26,9 @@ def _formula(kind: str) -> Callable[..., Any] | None:
     return latent_bytes_per_token if kind == "mla" else None
 
 
-def _alike_in_all_layers(bf16_bytes: Any, model_id: Value) -> bool:
+def _alike_in_all_layers(bf16_bytes: Any, model_base: Value) -> bool:
     """Tell whether the model table agrees that every layer caches alike, as far as it knows the model."""
-    found = cell("models", model_id, "kv_bytes_per_token_bf16") if isinstance(model_id, str) else None
+    found = cell("models", model_base, "kv_bytes_per_token_bf16") if isinstance(model_base, str) else None
     return found is None or found.value == bf16_bytes
 
 
@@ -42,7 +42,7 @@ def _alike_in_all_layers(bf16_bytes: Any, model_id: Value) -> bool:
         "model.attention.head_dim",
         "model.attention.kv_lora_rank",
         "model.attention.rope_head_dim",
-        "model.id",
+        "model.base",
         "kv.scales",
     ),
 )
@@ -54,7 +54,7 @@ def bytes_per_token(  # noqa: PLR0913, PLR0917
     model__attention__head_dim: Value,
     model__attention__kv_lora_rank: Value,
     model__attention__rope_head_dim: Value,
-    model__id: Value,
+    model__base: Value,
     kv__dtype: str,
     kv__scales: Value,
 ) -> Any:
@@ -76,8 +76,8 @@ def bytes_per_token(  # noqa: PLR0913, PLR0917
         return Unknown(f"how wide an element of {kv__dtype} is with its scales is not known")
     if not all(isinstance(width, int) for width in widths):
         return Unknown("the geometry of the model's attention is not known")
-    if not _alike_in_all_layers(formula(model__layers, *widths, ELEMENT_BYTES[_HALF]), model__id):
-        return Unknown(f"not every layer of {model__id} has attention")
+    if not _alike_in_all_layers(formula(model__layers, *widths, ELEMENT_BYTES[_HALF]), model__base):
+        return Unknown(f"not every layer of {model__base} has attention")
     return calculated(formula, model__layers, *widths, element)
 
 

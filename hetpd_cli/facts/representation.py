@@ -22,15 +22,24 @@ _MODEL_COLUMNS = {
 """Field of the model to the column of the model table and the kind of its value."""
 
 
+@derived("pool", "model.base")
+def base(model__id: str) -> str:
+    """Id in the model table whose geometry the checkpoint has: its own, where nobody says another.
+
+    It is no field of a deployment: what is assumed of a checkpoint that the engine gets as a path.
+    """
+    return model__id
+
+
 def _model_column(path: str, column: str, result: str) -> None:
-    def look_up(model__id: str) -> Found | Unknown:
-        found = cell("models", model__id, column)
+    def look_up(model__base: str) -> Found | Unknown:
+        found = cell("models", model__base, column)
         if found is None:
-            return Unknown(f"the model table has no {column} for {model__id}")
-        return Found(found.value, f"model table, {model__id} ({', '.join(found.source)}; {found.confidence})")
+            return Unknown(f"the model table has no {column} for {model__base}")
+        return Found(found.value, f"model table, {model__base} ({', '.join(found.source)}; {found.confidence})")
 
     description = f"{column} of the model, from the model table."
-    add(Derivation("pool", f"model.{path}", None, ("model.id",), frozenset(), look_up, description, result))
+    add(Derivation("pool", f"model.{path}", None, ("model.base",), frozenset(), look_up, description, result))
 
 
 for _path, (_column, _result) in _MODEL_COLUMNS.items():
@@ -41,13 +50,13 @@ for _path, (_column, _result) in _MODEL_COLUMNS.items():
     "pool",
     "model.grouped_kv",
     result="boolean",
-    lenient=("model.hybrid", "model.attention.sliding_window", "model.id"),
+    lenient=("model.hybrid", "model.attention.sliding_window", "model.base"),
 )
-def grouped_kv(model__hybrid: Value, model__attention__sliding_window: Value, model__id: Value) -> Truth:
+def grouped_kv(model__hybrid: Value, model__attention__sliding_window: Value, model__base: Value) -> Truth:
     """Whether layers of several kinds keep KV of their own: sliding-window or recurrent layers beside attention."""
     if isinstance(model__attention__sliding_window, int | float):
         return True
-    found = cell("models", model__id, "windowed") if isinstance(model__id, str) else None
+    found = cell("models", model__base, "windowed") if isinstance(model__base, str) else None
     windowed: Value = Unknown("whether the model has sliding-window layers is not known")
     if found is not None:
         windowed = found.value

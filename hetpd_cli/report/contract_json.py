@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hetpd_cli.contracts import Contract, ContractReport, Entry, Step, Verdict
-    from hetpd_cli.findings import Need
+    from hetpd_cli.findings import InputReport, Need
     from hetpd_cli.report import Options
 
 SCHEMA = 1
@@ -25,10 +25,20 @@ def render(report: ContractReport, options: Options) -> str:
     content = {
         "schema": SCHEMA,
         "hetpd": __version__,
-        "inputs": [item._asdict() | {"path": path_text(item.path, options)} for item in report.inputs],
+        "inputs": [_input(item, options) for item in report.inputs],
         "contracts": [_contract(contract, options) for contract in report.contracts],
     }
     return dump(content)
+
+
+def _input(item: InputReport, options: Options) -> dict[str, Any]:
+    return {
+        "path": path_text(item.path, options),
+        "format": item.format,
+        "status": item.status,
+        "detail": item.detail,
+        "boundaries": item.boundaries,
+    }
 
 
 def _contract(contract: Contract, options: Options) -> dict[str, Any]:

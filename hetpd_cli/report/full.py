@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.findings import CELLS, STATUSES
 from hetpd_cli.report.frames import Frames, Sources
+from hetpd_cli.report.headers import header
 from hetpd_cli.report.style import Style, finish, inert, prose, solid, width, wrap
 from hetpd_cli.report.words import fact_text, path_text, place_text, plural, summary, summary_role, visible
 
@@ -43,6 +44,7 @@ _FINDINGS_PER_CODE_AND_FILE = 20
 _PLACES_PER_FINDING = 8
 _BOUNDARIES_PER_FINDING = 8
 _INPUTS_PER_STATUS = 10
+_HEADERS = 10
 _FACTS_THAT_SETTLE = 5
 _MATRIX_IN_TWO_COLUMNS = 96
 _VERDICT_ROLES = {"violated": "error", "undecided": "warning", "holds": "good", "open": "info"}
@@ -63,9 +65,10 @@ class _Pen(NamedTuple):
 
 
 def render(report: Report, options: Options) -> str:
-    """Return findings with code frames and, unless quiet, inputs, undecided verdicts, matrix and summary."""
+    """Return findings with code frames and, unless quiet, what inputs are, undecided verdicts, matrix and summary."""
     pen = _Pen(options, Style(options.colour), Sources(report.texts))
-    blocks = [*_findings(report, pen)]
+    blocks = [] if options.quiet else [_headers(report, pen)]
+    blocks += _findings(report, pen)
     if not options.quiet:
         blocks += [_inputs(report, pen), _undecided(report, pen), _matrix(report, pen)]
         blocks.append([pen.style(summary_role(report), line) for line in _summary(report, options)])
@@ -77,6 +80,21 @@ def render(report: Report, options: Options) -> str:
 
 def _summary(report: Report, options: Options) -> list[str]:
     return wrap(summary(report), options.width, 0, 2)
+
+
+# What was checked
+
+
+def _headers(report: Report, pen: _Pen) -> list[str]:
+    """Return two lines for each input that was checked."""
+    items = [item for item in report.inputs if item.status == "checked" and (item.pools or item.joined)]
+    shown = items if pen.options.verbose else items[:_HEADERS]
+    rows: list[str] = []
+    for item in shown:
+        lead, first, second = header(item, pen.options)
+        rows += pen.flow(lead, first, 4)
+        rows += [pen.style("faint", f"    {row.lstrip()}") for row in wrap(second, pen.options.width, 4, 4) if row]
+    return [*rows, f"and {len(items) - len(shown)} more checked"] if len(items) > len(shown) else rows
 
 
 # Findings

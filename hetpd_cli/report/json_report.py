@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from hetpd_cli import __version__
-from hetpd_cli.findings import CELLS
+from hetpd_cli.findings import CELLS, DEGREES
 from hetpd_cli.report.words import (
     ordered,
     path_text,
@@ -19,7 +19,16 @@ from hetpd_cli.wording import isfinite_number, number_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hetpd_cli.findings import FactView, Finding, InputReport, LabelledPlace, Report, Scalar, Undecided
+    from hetpd_cli.findings import (
+        FactView,
+        Finding,
+        InputReport,
+        LabelledPlace,
+        PoolReport,
+        Report,
+        Scalar,
+        Undecided,
+    )
     from hetpd_cli.places import Place
     from hetpd_cli.report import Options
 
@@ -49,7 +58,19 @@ def dump(content: dict[str, Any]) -> str:
 
 
 def _input(item: InputReport, options: Options) -> dict[str, Any]:
-    return item._asdict() | {"path": path_text(item.path, options)}
+    return item._asdict() | {
+        "path": path_text(item.path, options),
+        "pools": [_pool(pool, options) for pool in item.pools],
+        "counts": item.counts._asdict(),
+        "joined": [path_text(path, options) for path in item.joined],
+    }
+
+
+def _pool(pool: PoolReport, options: Options) -> dict[str, Any]:
+    return pool._asdict() | {
+        "parallelism": {name: pool.parallelism.get(name) for name in DEGREES},
+        "place": _span(pool.place, options),
+    }
 
 
 def _finding(finding: Finding, options: Options) -> dict[str, Any]:

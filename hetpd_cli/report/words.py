@@ -176,5 +176,5 @@ def _decided(report: Report) -> str:
 def _not_checked(report: Report) -> str:
     counts = {name: count for name, count in statuses(report.inputs).items() if count and name != "checked"}
     parts = [f"{plural(count, 'file')} {inert(name)}" for name, count in counts.items()]
-    alone = sum(item.status == "checked" and bool(item.detail) for item in report.inputs)
+    alone = sum(item.status == "checked" and bool(item.detail) and not item.joined for item in report.inputs)
     return ", ".join([*parts, *([f"{plural(alone, 'file')} without a boundary"] if alone else [])])

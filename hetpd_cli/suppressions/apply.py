@@ -32,7 +32,7 @@ FORM = "# hetpd: ignore[rule-name] the reason"
 
 
 class Suppressor(NamedTuple):
-    """One way to suppress: the rule it names, where it stands, its reason, and the line or table that says of what.
+    """One way to suppress: the rule it names, where it stands, its reason, and the lines or table that say of what.
 
     ``quiet`` says that it stands within a text of the input, where nothing is said of one that is not used.
     """
@@ -42,6 +42,7 @@ class Suppressor(NamedTuple):
     place: Place
     reason: str
     line: int = 0
+    last: int = 0
     entry: Suppression | None = None
     quiet: bool = False
 
@@ -136,7 +137,13 @@ class Suppressions:
                     rule = rule_called(word, self._asked.rules)
                     if rule is not None and not rule.code.startswith(SELF):
                         yield Suppressor(
-                            rule.code, rule.name, comment.place, comment.reason, comment.line, quiet=comment.quiet
+                            rule.code,
+                            rule.name,
+                            comment.place,
+                            comment.reason,
+                            comment.line,
+                            comment.last,
+                            quiet=comment.quiet,
                         )
                     elif not comment.quiet:
                         self._problems.append(_misspelt(word, self._asked.rules, comment.place))
@@ -161,7 +168,7 @@ class Suppressions:
 def _covers(one: Suppressor, finding: Finding, folder: str) -> bool:
     if one.entry is None:
         return any(
-            spot.place.path == one.place.path and spot.place.line <= one.line <= spot.place.end_line
+            spot.place.path == one.place.path and spot.place.line <= one.last and one.line <= spot.place.end_line
             for spot in finding.places
         )
     entry = one.entry

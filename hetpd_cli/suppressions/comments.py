@@ -1,7 +1,7 @@
 """Suppressions that stand in an input: ``# hetpd: ignore[name] reason``.
 
 At the end of a line it speaks of findings with a place on that line; on a line of its own, of those on the next line
-that is no comment.
+that is no comment. A command that goes on behind a backslash is one line: no comment can stand within it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WORD = "ignore"
 
 
 class Comment(NamedTuple):
-    """A comment that speaks to hetpd: the word after the colon, rules, reason, and the line it is about.
+    """A comment that speaks to hetpd: the word after the colon, rules, reason, and the lines it is about.
 
     ``quiet`` says that it stands within a text of the input: a launch script, or a text that only looks like it.
     ``colon`` says that the colon behind `hetpd` is there.
@@ -38,6 +38,7 @@ class Comment(NamedTuple):
     rules: tuple[str, ...] | None
     reason: str
     line: int
+    last: int
     quiet: bool = False
     colon: bool = True
 
@@ -49,6 +50,7 @@ def comments(source: SourceText) -> Iterator[Comment]:
         return
     positions = Positions(source)
     following = _lines_with_content(positions)
+    last = _last_lines(positions)
     within = _texts_within(source.text)
     for match in matches:
         named = match["rules"]
@@ -58,7 +60,16 @@ def comments(source: SourceText) -> Iterator[Comment]:
         line = following[place.line] if alone else place.line
         quiet = any(start <= match.start() < end for start, end in within)
         reason = match["reason"].strip(" \t:-")
-        yield Comment(place, match["word"].lower(), rules, reason, line, quiet, match["colon"] is not None)
+        yield Comment(
+            place,
+            match["word"].lower(),
+            rules,
+            reason,
+            line,
+            last[line] if alone else line,
+            quiet,
+            match["colon"] is not None,
+        )
 
 
 def _speaks_to_us(match: re.Match[str]) -> bool:
@@ -78,6 +89,20 @@ def _texts_within(text: str) -> list[tuple[int, int]]:
             if isinstance(event, yaml.ScalarEvent) and event.style is not None:
                 found += [(event.start_mark.index, event.end_mark.index)]  # type: ignore[union-attr]
     return found
+
+
+_GOES_ON = re.compile(r"(?<!\\)(?:\\\\)*\\\Z")
+"""An odd number of backslashes at the end of a line."""
+
+
+def _last_lines(positions: Positions) -> list[int]:
+    """Return for each number of a line the last line of the command that begins or goes on there."""
+    starts = positions.starts
+    last = list(range(len(starts) + 1))
+    for number in range(len(starts) - 1, 0, -1):
+        if _GOES_ON.search(positions.line_of(starts[number - 1]).rstrip("\r\n")):
+            last[number] = last[number + 1]
+    return last
 
 
 def _lines_with_content(positions: Positions) -> list[int]:

@@ -22,6 +22,7 @@ TRIALS = 60
 WORDS: dict[str, tuple[Any, ...]] = {
     "accelerator": ("h100", "a100", "metax-c600", "mi300x", "our-own"),
     "model.id": ("Qwen/Qwen3-32B", "deepseek-ai/DeepSeek-V3", "openai/gpt-oss-120b", "in-house/thing"),
+    "model.base": ("Qwen/Qwen3-32B", "deepseek-ai/DeepSeek-V3", "openai/gpt-oss-120b", "in-house/thing"),
     "path.link": ("nvlink-3", "nvlink-4", "roce-400g", "carrier-pigeon"),
     "engine.name": ("vllm", "sglang", "vllm-ascend", "other"),
     "engine.version": ("0.24.0", "0.24", "0.25.0+cu126", "0.20.0", "0.30.0", "0.5.14", "0.99.0"),

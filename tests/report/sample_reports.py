@@ -5,11 +5,13 @@ from __future__ import annotations
 from hetpd_cli.findings import (
     CELLS,
     Evidence,
+    FactCounts,
     FactView,
     Finding,
     InputReport,
     LabelledPlace,
     Need,
+    PoolReport,
     Report,
     Tally,
     Undecided,
@@ -32,6 +34,7 @@ pools:
       mode: push
 """
 PATH = "prod/deploy.yaml"
+BASE = "prod/base.yaml"
 
 
 def place(text: str, token: str, nth: int = 1, path: str = PATH) -> Place:
@@ -77,6 +80,16 @@ def at(text: str, token: str, label: str = "here", nth: int = 1, path: str = PAT
 def also(text: str, token: str, label: str = "there", nth: int = 1, path: str = PATH) -> LabelledPlace:
     """A place that is not primary."""
     return LabelledPlace(place(text, token, nth, path), label)
+
+
+def pools() -> tuple[PoolReport, ...]:
+    """Four prefill workers and a decode worker of which less is known."""
+    names = place(DEPLOYMENT, "prefill-c600"), place(DEPLOYMENT, "decode-h200")
+    model, degrees = "Qwen/Qwen3-32B", {"tp": 8, "pp": 1, "dp": 2}
+    return (
+        PoolReport("prefill-c600", "prefill", 4, 1, {"tp": 1}, None, model, "vllm", "0.24.0", "nixl", names[0]),
+        PoolReport("decode-h200", "decode", None, None, degrees, "h200-sxm", model, "vllm", None, "nixl", names[1]),
+    )
 
 
 def example() -> Report:
@@ -168,7 +181,7 @@ def example() -> Report:
     verdicts = ("holds", "undecided", "not applicable", "violated", "holds", "violated", "open", "open")
     return Report(
         inputs=(
-            InputReport(PATH, "hetpd", "checked", "", (boundary,)),
+            InputReport(PATH, "hetpd", "checked", "", (boundary,), pools(), FactCounts(10, 1, 6, 12, 30), (BASE,)),
             InputReport("prod/values.yaml", None, "not-pd", "no pool has a prefill or decode role"),
         ),
         findings=(dtype, mode, lease),

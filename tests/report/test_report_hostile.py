@@ -19,6 +19,7 @@ from hetpd_cli.findings import (
     InputReport,
     LabelledPlace,
     Need,
+    PoolReport,
     Report,
     Tally,
     Undecided,
@@ -68,8 +69,12 @@ def hostile(text: str) -> Report:
         evidence=(Evidence(text or "x", text, text, text),),
         identity=(text,),
     )
+    pool = PoolReport(text, "decode", 2, 8, {"tp": 8}, text, text, text, text, text, place)
     return Report(
-        inputs=(InputReport(text, text, "unreadable", text, (text,)), InputReport(text, None, "checked")),
+        inputs=(
+            InputReport(text, text, "unreadable", text, (text,)),
+            InputReport(text, None, "checked", pools=(pool, pool._replace(role=None)), joined=(text,)),
+        ),
         findings=(finding, finding._replace(suppressed=text)),
         undecided=(Undecided("HPD204", "x", None, (text,), (Need(text or "x", text, place),), text),),
         matrix={},

@@ -38,6 +38,22 @@ def test_what_a_comment_says(text, found) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("# hetpd: ignore[x] y\nvllm serve \\\n  --a \\\n  --b\necho", (2, 4)),
+        ("# hetpd: ignore[x] y\r\nvllm serve \\\r\n  --a\r\n", (2, 3)),
+        ("# hetpd: ignore[x] y\necho \\\\\n  --a", (2, 2)),
+        ("# hetpd: ignore[x] y\necho \\\\\\\n  --a", (2, 3)),
+        ("# hetpd: ignore[x] y\nvllm serve \\", (2, 2)),
+        ("vllm serve # hetpd: ignore[x] y \\\n  --a", (1, 1)),
+    ],
+)
+def test_a_command_that_goes_on_is_one_line(text, lines) -> None:
+    (found,) = comments(SourceText("serve.sh", text))
+    assert (found.line, found.last) == lines
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "hetpd: 1",
@@ -54,3 +70,4 @@ def test_what_is_no_comment_to_hetpd(text) -> None:
 
 def test_many_comments_take_no_time() -> None:
     assert len(read("# hetpd: ignore[x] y\n" * 20_000)) == 20_000
+    assert len(read("# hetpd: ignore[x] y\n" * 20_000 + "a \\\n" * 20_000)) == 20_000
