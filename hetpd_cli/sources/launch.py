@@ -29,8 +29,6 @@ class Word(NamedTuple):
     text: Embedded
     place: Place
     unresolved: str = ""
-    texts: tuple[SourceText, ...] = ()
-    joins: bool = True
 
     @property
     def value(self) -> str:
