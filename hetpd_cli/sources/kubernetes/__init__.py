@@ -1,0 +1,1 @@
+"""Kubernetes manifests: pod templates of many kinds to groups of members."""

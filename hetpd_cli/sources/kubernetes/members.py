@@ -1,0 +1,222 @@
+"""Pod templates to members: roles, numbers, devices, commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from hetpd_cli.deployment import Section, Stated
+from hetpd_cli.facts.values import DEFAULT, Unknown
+from hetpd_cli.sources.kubernetes import containers, devices
+from hetpd_cli.sources.kubernetes.nodes import at, integer, is_null, items, mapping, named, text
+from hetpd_cli.sources.kubernetes.objects import labels
+from hetpd_cli.sources.kubernetes.roles import (
+    is_beside,
+    role_of_field,
+    role_of_labels,
+    role_of_name,
+    stated_role,
+)
+from hetpd_cli.sources.launch import Launch, Member, Word
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hetpd_cli.sources.embedded import Embedded
+    from hetpd_cli.sources.kubernetes.objects import Inputs, Object
+    from hetpd_cli.sources.kubernetes.workloads import Count, Part
+    from hetpd_cli.sources.tree import Node
+
+
+class Container(NamedTuple):
+    """A container with what it runs; ``commanded`` tells that its command line is written, or its image's."""
+
+    node: Node
+    launches: list[Launch]
+    mounted: Mapping[str, Embedded]
+    commanded: bool
+
+    @property
+    def is_engine(self) -> bool:
+        """Whether one of its commands starts an engine."""
+        return any(containers.is_engine(launch) for launch in self.launches)
+
+
+class PartRead(NamedTuple):
+    """What a part of a workload comes to: members, and commands of what stands beside them."""
+
+    members: list[Member]
+    others: list[Launch]
+
+
+def read_part(part: Part, found: Object, inputs: Inputs, *, patch: bool) -> PartRead:
+    """Return the members of a pod template: one, or one for each container that starts an engine."""
+    pod = part.template.get("spec")
+    if pod is None or pod.kind != "mapping":
+        pod = mapping(part.place, [])
+    read = [_container(node, pod, part, inputs) for node in items(pod.get("containers")) if node.kind == "mapping"]
+    early = [_container(node, pod, part, inputs) for node in items(pod.get("initContainers")) if node.kind == "mapping"]
+    role, by = _role(part, found)
+    engines = [one for one in read if one.is_engine]
+    others = [launch for one in early for launch in one.launches]
+    if _is_beside(part, role, by, bool(engines)):
+        return PartRead([], others + [launch for one in read for launch in one.launches])
+    main = engines or _main(read, pod, inputs)
+    if not engines and by in {"name", ""} and (not main or devices.devices(main[0].node, pod, inputs) is None):
+        if not (patch and role is not None):
+            return PartRead([], others + [launch for one in read for launch in one.launches])
+    others += [launch for one in read if one not in main for launch in one.launches]
+    members = [_member(one, part, pod, inputs, role, by, alone=len(main) == 1, patch=patch) for one in main]
+    return PartRead(members, others)
+
+
+def _is_beside(part: Part, role: Stated | None, by: str, runs_engine: bool) -> bool:
+    """Tell whether a part is no pool: by its type, or by its name where it has no role or starts no engine."""
+    kind = text(part.type)
+    if kind and kind != text(part.role) and is_beside(kind):
+        return True
+    if kind and role is None and is_beside(kind):
+        return True
+    if role is None and not runs_engine:
+        return True
+    return is_beside(part.name) and (role is None or (by == "name" and not runs_engine))
+
+
+def _main(read: list[Container], pod: Node, inputs: Inputs) -> list[Container]:
+    """Return the container that is the engine's if none can be seen to start one."""
+    with_devices = [one for one in read if devices.devices(one.node, pod, inputs) is not None]
+    called = [one for one in read if text(one.node.get("name")) in _MAIN]
+    return (with_devices or called or read)[:1]
+
+
+_MAIN = frozenset({"main", "vllm", "sglang", "modelserver", "model-server", "engine", "prefill", "decode", "worker"})
+
+
+def _role(part: Part, found: Object) -> tuple[Stated | None, str]:
+    """Return the role of a part and what says it: a field, else a label, else a name."""
+    said = role_of_field(text(part.role)) if part.role is not None and text(part.role) else None
+    if said is not None and part.role is not None:
+        return stated_role(part.role, said), "field"
+    of_label = role_of_labels(labels(part.template.get("metadata") and part.template, found.node))
+    if of_label is not None:
+        return of_label, "label"
+    name = role_of_name(part.name)
+    return (None, "") if name is None else (Stated(name, part.place, part.name), "name")
+
+
+def _container(node: Node, pod: Node, part: Part, inputs: Inputs) -> Container:
+    env = containers.environment(node, part.env, part.variables, inputs, part.place)
+    mounted = containers.files(node, pod, inputs)
+    command = containers.arguments(node, "command", env, inputs)
+    args = containers.arguments(node, "args", env, inputs)
+    if not command and part.parallel is not None and text(node.get("name")) == "main":
+        from hetpd_cli.sources.kubernetes.serving import kserve_launch
+
+        return Container(node, [kserve_launch(part, args, env, inputs)], mounted, commanded=True)
+    written = bool(command or args)
+    words = command + args if command else containers.with_entrypoint(node, args, inputs, text(part.type))
+    found = [_marked(launch, part.incomplete) for launch in containers.launches(words, env, mounted)]
+    return Container(node, found, mounted, written)
+
+
+def _marked(launch: Launch, incomplete: str) -> Launch:
+    return launch._replace(incomplete=launch.incomplete or incomplete) if incomplete else launch
+
+
+def _member(
+    one: Container, part: Part, pod: Node, inputs: Inputs, role: Stated | None, by: str, *, alone: bool, patch: bool
+) -> Member:  # fmt: skip
+    name, place = part.name, part.place
+    own = one.node.get("name")
+    if not alone and own is not None and text(own):
+        name, place = text(own), own.place
+        said = role_of_name(name)
+        if said is not None and by != "field":
+            role, by = Stated(said, place, name), "name"
+    # A type such as `worker` says nothing, and the engine is told by its command.
+    settings = settings_of(one, part, pod, inputs, patch=patch)
+    found = sorted(one.launches, key=lambda launch: not containers.is_engine(launch))
+    complete = one.commanded if patch else True
+    return Member(name, place, role, by, settings, tuple(found), one.mounted, complete)
+
+
+def settings_of(one: Container, part: Part, pod: Node, inputs: Inputs, *, patch: bool) -> Section:
+    section = Section("pool", part.place)
+    image = one.node.get("image")
+    if image is not None and text(image):
+        section.stated["engine.image"] = Stated(text(image), image.place)
+    workers = number_of(part.workers, part, patch=patch)
+    if workers is not None:
+        section.stated["workers"] = workers
+    _state_devices(section, one.node, part, pod, inputs)
+    network = pod.get("hostNetwork")
+    if network is not None and isinstance(network.value, bool):
+        section.stated["host_network"] = Stated(network.value, network.place)
+    elif not patch:
+        section.stated["host_network"] = Stated(value=False, place=None, origin=DEFAULT, note="of Kubernetes")
+    rdma = devices.rdma(one.node, pod, part.template.get("metadata"), inputs)
+    if rdma is not None:
+        section.stated["network.rdma"] = Stated(value=True, place=rdma)
+    return section
+
+
+def number_of(counts: tuple[Count, ...], part: Part, *, patch: bool) -> Stated | None:
+    """Return the product of ``counts``, at the factor that makes the most of it; None if nothing is stated.
+
+    What is left out is one by Kubernetes, but not in a patch, whose base may say more.
+    """
+    product, factors = 1, []
+    for count in counts:
+        if count.unknown:
+            return Stated(Unknown(count.unknown), part.place if count.node is None else count.node.place)
+        if count.node is None or is_null(count.node):
+            if count.default is None or patch:
+                return None
+            product *= count.default
+            continue
+        number = integer(count.node)
+        if not number:
+            why = "it is scaled to none in this file" if number == 0 else f"{text(count.node)} is no number"
+            return Stated(Unknown(why), count.node.place)
+        product *= number
+        factors.append((number, count.node))
+    if not factors:
+        return Stated(product, None, None, DEFAULT, "of Kubernetes")
+    place = max(factors, key=lambda factor: factor[0])[1].place
+    said = " x ".join(str(number) for number, _ in factors)
+    return Stated(product, place, None if len(factors) == 1 else said)
+
+
+def _state_devices(section: Section, container: Node, part: Part, pod: Node, inputs: Inputs) -> None:
+    asked = devices.devices(container, pod, inputs)
+    kind = devices.accelerator(container, pod, inputs)
+    if kind is not None:
+        section.stated["accelerator"] = kind
+    if asked is None:
+        return
+    if asked.vendor is not None and kind is None:
+        section.stated["accelerator.vendor"] = Stated(asked.vendor, asked.place, asked.resource)
+    nodes = number_of(part.nodes, part, patch=False)
+    each = asked.number
+    if each is None:
+        section.stated["devices_per_worker"] = Stated(Unknown("the number of devices is not stated"), asked.place)
+    elif nodes is None or isinstance(nodes.value, Unknown):
+        section.stated["devices_per_worker"] = Stated(Unknown("the number of nodes is not known"), asked.place)
+    elif isinstance(nodes.value, int):
+        total = each + (nodes.value - 1) * _on_others(part, inputs, each)
+        written = None if nodes.value == 1 else f"{each} on each of {nodes.value} nodes"
+        section.stated["devices_per_worker"] = Stated(total, asked.place, written)
+
+
+def _on_others(part: Part, inputs: Inputs, otherwise: int) -> int:
+    """Return the devices on each further node, by the template of those nodes if they have their own."""
+    pod = at(part.worker, "spec")
+    if pod is None:
+        return otherwise
+    for container in items(pod.get("containers")):
+        asked = devices.devices(container, pod, inputs)
+        if asked is not None and asked.number is not None:
+            return asked.number
+    return otherwise
+
+
+__all__ = ["Container", "PartRead", "Word", "named", "number_of", "read_part"]

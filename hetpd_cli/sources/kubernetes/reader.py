@@ -1,0 +1,198 @@
+"""Reads manifests: which inputs are some, and the groups of members that they put together."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from hetpd_cli.sources.kubernetes.kustomize import NAMES, build, kustomization_in, names_file
+from hetpd_cli.sources.kubernetes.members import read_part
+from hetpd_cli.sources.kubernetes.nodes import at, items, pairs, text
+from hetpd_cli.sources.kubernetes.objects import Inputs, Object, is_patch, labels, objects_of
+from hetpd_cli.sources.kubernetes.roles import role_of_name, without_role
+from hetpd_cli.sources.kubernetes.serving import RayRead, booster_members, ray_config
+from hetpd_cli.sources.kubernetes.templates import UNRENDERED, unrendered
+from hetpd_cli.sources.kubernetes.workloads import parts
+from hetpd_cli.sources.launch import Group, Launch, Member
+from hetpd_cli.sources.syntax import RENDER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from hetpd_cli.sources.text import Limits, SourceText
+    from hetpd_cli.sources.tree import Node, Tree
+
+NO_BASE = "a patch: its base is not among the inputs (run `kustomize build`)"
+
+_OBJECT = re.compile(r"^(?:[ \t]*[\"']?(?:apiVersion|kind)[\"']?[ \t]*:|[ \t]*-[ \t]*apiVersion[ \t]*:)", re.M)
+_RAY = re.compile(r"^[ \t]*[\"']?(?:prefill_config|decode_config)[\"']?[ \t]*:", re.M)
+_KUSTOMIZATION = re.compile(r"^(?:resources|bases|components|patches|patchesStrategicMerge)[ \t]*:", re.M)
+_VERSIONED = frozenset({
+    "DynamoGraphDeployment", "RoleBasedGroup", "LLMInferenceService", "LLMInferenceServiceConfig", "DisaggregatedSet",
+})  # fmt: skip
+
+
+def claims(source: SourceText) -> bool:
+    """Tell from the text alone whether ``source`` may be a manifest, a kustomization or Ray Serve's configuration."""
+    if _OBJECT.search(source.text) or _RAY.search(source.text):
+        return True
+    return os.path.basename(source.path) in NAMES and _KUSTOMIZATION.search(source.text) is not None  # noqa: PTH119
+
+
+def recognises(tree: Tree) -> bool:
+    """Tell whether a tree holds Kubernetes objects, or is broken in the way of a template."""
+    if any(problem.fix == RENDER for problem in tree.problems):
+        return True
+    return any(_is_object(node) or _is_kustomization(node) or _is_ray(node) for node in tree.documents)
+
+
+def _is_object(node: Node) -> bool:
+    return bool(text(node.get("kind")) and text(node.get("apiVersion")))
+
+
+def _is_kustomization(node: Node) -> bool:
+    kind = text(node.get("kind"))
+    keys = ("resources", "bases", "components", "patches", "patchesStrategicMerge")
+    return kind in {"Kustomization", "Component"} or (not kind and any(node.get(key) is not None for key in keys))
+
+
+def _is_ray(node: Node) -> bool:
+    return any(
+        at(application, "args", key) is not None
+        for application in items(node.get("applications"))
+        for key in ("prefill_config", "decode_config")
+    )
+
+
+def groups(source: SourceText, tree: Tree, limits: Limits) -> list[Group]:
+    """Return what a manifest puts together, a group for each object that runs an engine or stands beside one."""
+    found = objects_of(tree.documents, source)
+    marker = unrendered(source, tree, [one for one in found if _matters(one)])
+    if marker is not None:
+        return [Group("", "Kubernetes template", marker, (), unresolved=UNRENDERED)]
+    kustomization = next((node for node in tree.documents if _is_kustomization(node)), None)
+    if kustomization is not None and os.path.basename(source.path) in NAMES:  # noqa: PTH119
+        return _of_kustomization(source, kustomization, limits)
+    inputs = Inputs(found, [source])
+    result = _of_ray(tree.documents, inputs)
+    bases: dict[tuple[str, str], Object] | None = None
+    for one in found:
+        if not is_patch(one):
+            result += _of_object(one, inputs, limits)
+            continue
+        if bases is None:
+            built, built_inputs = _built_around(source, limits)
+            bases = {(base.kind, base.name): base for base in built}
+        base = bases.get((one.kind, one.name))
+        if base is not None and not is_patch(base):
+            result += _of_object(base, built_inputs, limits)
+        else:
+            result += _of_patch(one, inputs)
+    return result
+
+
+_IRRELEVANT = frozenset({
+    "ConfigMap", "Secret", "Service", "CustomResourceDefinition", "PrometheusRule", "ClusterRole", "Role",
+})  # fmt: skip
+
+
+def _matters(one: Object) -> bool:
+    return one.kind not in _IRRELEVANT
+
+
+def _format(one: Object) -> str:
+    version = one.api.rpartition("/")[2]
+    named = f"{one.kind} {version}" if one.kind in _VERSIONED and version else one.kind
+    return f"{named} ({one.template})" if one.template else named
+
+
+def _of_object(one: Object, inputs: Inputs, limits: Limits) -> list[Group]:
+    """Return the group of an object; nothing if it runs no command."""
+    if one.kind == "ModelBooster":
+        return _grouped(one, list(booster_members(one, inputs)), [])
+    if one.kind == "RayService":
+        config = ray_config(one.node, inputs, limits)
+        return [] if config is None else _of_ray([config], inputs, _format(one))
+    members, others = _read(one, inputs, patch=False)
+    return _grouped(one, members, others)
+
+
+def _read(one: Object, inputs: Inputs, *, patch: bool) -> tuple[list[Member], list[Launch]]:
+    members: list[Member] = []
+    others: list[Launch] = []
+    for part in parts(one, inputs):
+        read = read_part(part, one, inputs, patch=patch)
+        members += read.members
+        others += read.others
+    return members, others
+
+
+def _grouped(one: Object, members: list[Member], others: list[Launch], unresolved: str = "") -> list[Group]:
+    if not members and not others and not unresolved:
+        return []
+    name = one.name if len(members) > 1 else without_role(one.name)
+    said = {key: text(value) for key, value in labels(*_labelled(one)).items()}
+    return [Group(name, _format(one), one.place, tuple(members), said, tuple(others), (), unresolved)]
+
+
+def _labelled(one: Object) -> Iterator[Node | None]:
+    """Yield what has the labels of an object and of the pods of a workload that has one template."""
+    yield at(one.node, "spec", "template")
+    yield at(one.node, "spec", "leaderWorkerTemplate", "leaderTemplate")
+    yield at(one.node, "spec", "leaderWorkerTemplate", "workerTemplate")
+    yield one.node
+
+
+def _of_patch(one: Object, inputs: Inputs) -> list[Group]:
+    """Return the group of a patch without its base: read where it has the whole command, unresolved elsewhere."""
+    members, others = _read(one, inputs, patch=True)
+    whole = [member for member in members if member.complete and member.launches]
+    if whole:
+        return _grouped(one, whole, others)
+    return _grouped(one, [], [], NO_BASE) if members or _concerns(one.node) else []
+
+
+def _concerns(node: Node) -> bool:
+    """Tell whether a tree speaks of prefill or decode at all, in a key or a name."""
+    stack = [node]
+    while stack:
+        found = stack.pop()
+        stack += items(found)
+        for name, _, value in pairs(found):
+            if role_of_name(name) or (name in {"name", "kind"} and role_of_name(text(value))):
+                return True
+            stack.append(value)
+    return False
+
+
+def _built_around(source: SourceText, limits: Limits) -> tuple[tuple[Object, ...], Inputs]:
+    """Return what the kustomization makes that names a file, in its directory or one of the two above."""
+    directory = os.path.dirname(source.path) or "."  # noqa: PTH120
+    for _ in range(3):
+        if os.path.isdir(directory) and kustomization_in(directory) and names_file(directory, source.path, limits):  # noqa: PTH112
+            built = build(directory, limits)
+            return built.objects, Inputs(built.objects, [*built.sources, source])
+        directory = os.path.join(directory, "..")  # noqa: PTH118
+    return (), Inputs((), [source])
+
+
+def _of_kustomization(source: SourceText, node: Node, limits: Limits) -> list[Group]:
+    built = build(os.path.dirname(source.path) or ".", limits)  # noqa: PTH120
+    inputs = Inputs(built.objects, [*built.sources, source])
+    result: list[Group] = []
+    for one in built.objects:
+        result += _of_patch(one, inputs) if is_patch(one) else _of_object(one, inputs, limits)
+    if not any(group.members for group in result) and (built.missing or text(node.get("kind")) == "Component"):
+        unresolved = NO_BASE
+        if any(_concerns(node) or "prefill" in written or "decode" in written for written in (source.text,)):
+            return [Group("", "Kustomization", node.place, (), unresolved=unresolved)]
+    return result
+
+
+def _of_ray(documents: Iterable[Node], inputs: Inputs, kind: str = "Ray Serve LLM") -> list[Group]:
+    return [
+        Group(name, kind, place, tuple(members))
+        for node in documents
+        for name, place, members in RayRead(node, inputs).groups()
+    ]
