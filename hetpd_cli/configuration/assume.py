@@ -239,7 +239,7 @@ def _images(configuration: Configuration) -> list[Image]:
 
 
 def _apply_image(target: Target, images: Sequence[Image], configuration: Configuration) -> Image | None:
-    """State engine and version of a pool by its image, where neither is stated, and return the entry that says so."""
+    """State engine and version of a pool by its image, as far as nobody states them, and return its entry."""
     name = target.section.text("engine.image") if target.kind == "pool" else None
     if name is None:
         return None
@@ -249,7 +249,7 @@ def _apply_image(target: Target, images: Sequence[Image], configuration: Configu
             continue
         note = f"image {image.pattern} ({configuration.path}:{image.place.line})"
         for path, value in (("engine.name", image.engine), ("engine.version", image.version or found)):
-            if value and path not in target.section.stated:
+            if value and is_open(target.section.stated.get(path)):
                 _state(target, path, Stated(value, image.place), note)
         return image
     return None

@@ -26,6 +26,9 @@ _NARROW = 110
 """Columns below which values are shortened to less; a whole one then stands at the end of its row."""
 
 _INDENT = 2
+_NOTE_SAYS_ALL = ("looked up", "assumed")
+"""Origins whose note names the row or the line that a value comes from: no need to name the facts behind it as well."""
+
 _UNKNOWN_NAMES = 8
 """Unknown facts that are named where they are not shown in full."""
 
@@ -73,7 +76,7 @@ def _cells(row: FactRow, options: Options) -> list[str]:
     parts = [place_text(fact.place, options)] if fact.place is not None else []
     if fact.written is not None:
         parts.append(f"written {inert(fact.written)}")
-    if row.inputs and fact.origin != UNKNOWN and not fact.note:
+    if row.inputs and fact.origin != UNKNOWN and (not fact.note or fact.origin not in _NOTE_SAYS_ALL):
         parts.append(f"from {', '.join(row.inputs)}")
     parts += [prose(part) for part in (fact.note, row.reason) if part]
     if row.candidates:

@@ -357,3 +357,27 @@ def test_assumptions_reach_facts_and_contract(hetpd, tmp_path) -> None:
     assert "as in production (hetpd.toml:1)" in hetpd("facts", "deploy/a.yaml", "--fact", "engine.version")[1]
     assert "0.24.0" in hetpd("contract", "deploy/a.yaml")[1]
     assert "0.24.0" not in hetpd("contract", "deploy/a.yaml", "--no-config")[1]
+
+
+def test_options_reach_check_facts_and_contract(hetpd, tmp_path) -> None:
+    said = ("--engine-version", "vllm=0.24.0", "--prefill-gpu", "h100", "--model", "Qwen/Qwen3-32B")
+    (tmp_path / "deploy" / "a.yaml").write_text(FINE.replace("nixl,", "nixl, engine: vllm,"))
+    pool = json.loads(hetpd("check", "deploy", "--format", "json", *said)[1])["inputs"][0]["pools"][0]
+    assert (pool["version"], pool["accelerator"], pool["model"]) == ("0.24.0", "h100", "Qwen/Qwen3-32B")
+    assert "--prefill-gpu" in hetpd("facts", "deploy/a.yaml", "--fact", "accelerator", *said)[1]
+    assert "0.24.0" in hetpd("contract", "deploy/a.yaml", *said)[1]
+
+
+@pytest.mark.parametrize("command", ["check", "facts", "contract"])
+def test_an_option_with_a_word_that_nobody_knows_is_wrong_usage(hetpd, command) -> None:
+    code, out, err = hetpd(command, "deploy/a.yaml", "--prefill-gpu", "h10", "--link", "roce-400")
+    assert (code, out) == (2, "")
+    assert [line.split()[1] for line in err.splitlines()] == ["--prefill-gpu:", "--link:"]
+    assert "did you mean h100?" in err
+
+
+def test_an_option_without_effect_is_a_finding(hetpd, tmp_path) -> None:
+    (tmp_path / "deploy" / "a.yaml").write_text(FINE.replace("role: prefill,", "role: prefill, accelerator: h100,"))
+    content = json.loads(hetpd("check", "deploy", "--format", "json", "--prefill-gpu", "h200")[1])
+    (found,) = [one for one in content["findings"] if one["code"] == "HPD905"]
+    assert [place["path"] for place in found["places"]] == ["<command line>", "deploy/a.yaml"]
