@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from hetpd_cli.sources.text import Limits, SourceText
 
 ROLES = (PREFILL, DECODE)
+TO_ANOTHER_ENGINE = frozenset({"nixl", "mooncake", "moriio", "p2p-nccl", "flagcx", "ascend", "trtllm-transceiver"})
+"""Connectors that move KV from one engine to another, and do nothing else."""
 BESIDE = -1
 """Number of a reading that was looked up and is not reported."""
 _ROLE_WORDS = frozenset(  # noqa: RUF005
@@ -250,6 +252,8 @@ def _finished(index: int, reading: Reading, units: list[Unit], texts: Sequence[S
     elsewhere = [unit for unit in units if any(part.reading == index for part in _parts(unit)) and unit not in own]
     pairs = [unit for unit in own if unit.whole]
     readable = [unit for unit in pairs if any(worker.engine is not None for worker in unit.workers)]
+    if not readable and not elsewhere:
+        readable = [unit for unit in own if unit.half is not None and any(map(_hands_over, unit.workers))]
     if readable:
         problems = [problem for unit in readable for problem in _problems(unit)]
         joined = {part.path for unit in readable for part in _parts(unit)} - {reading.path}
@@ -266,6 +270,15 @@ def _finished(index: int, reading: Reading, units: list[Unit], texts: Sequence[S
         return reading._replace(status="checked", detail="", joined=tuple(sorted(joined)))
     status, detail = _unpaired(reading, pairs, own)
     return reading._replace(status=status, detail=detail)
+
+
+def _hands_over(worker: Worker) -> bool:
+    """Tell whether a worker's command makes it one of a pair: it is given a role, or a connector to another engine."""
+    if worker.engine is None:
+        return False
+    if worker.engine.role is not None:
+        return worker.engine.role.value in ROLES
+    return worker.hint is not None and worker.engine.settings.text("connector.name") in TO_ANOTHER_ENGINE
 
 
 def _parts(unit: Unit) -> list[Unit]:
