@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from hetpd_cli.facts.values import Unknown, Value
 from hetpd_cli.fields import field
 from hetpd_cli.places import Place
-from hetpd_cli.versions import is_version, version_in
+from hetpd_cli.tables import covers
+from hetpd_cli.versions import is_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -147,7 +148,7 @@ def _over_joint_choices(rule: Rule, scope: Scope, verdict: Verdict) -> Verdict:
     return verdict._replace(outcome=outcomes.pop())
 
 
-def _covered(verdict: Verdict, covers: dict[str, list[str]], scope: Scope) -> Verdict:
+def _covered(verdict: Verdict, reach: dict[str, list[str]], scope: Scope) -> Verdict:
     """Return ``verdict`` if the rule's evidence reaches every engine version in ``scope``, else one left undecided.
 
     The versions that it reaches are part of what the verdict stands on.
@@ -157,10 +158,10 @@ def _covered(verdict: Verdict, covers: dict[str, list[str]], scope: Scope) -> Ve
         if subject.kind != "pool":
             continue
         engine = subject.fact("engine.name").value
-        if not isinstance(engine, str) or engine not in covers or "*" in covers[engine]:
+        if not isinstance(engine, str) or engine not in reach or "*" in reach[engine]:
             continue
         fact = versions[f"{prefix}.engine.version"] = subject.fact("engine.version")
-        reason = _beyond(fact.value, engine, covers[engine], subject.name)
+        reason = _beyond(fact.value, engine, reach[engine], subject.name)
         if reason is not None:
             return verdict._replace(outcome=UNDECIDED, reason=reason, lacking=(fact,))
     return verdict._replace(condition={**verdict.condition, **versions})
@@ -168,10 +169,11 @@ def _covered(verdict: Verdict, covers: dict[str, list[str]], scope: Scope) -> Ve
 
 def _beyond(version: Value, engine: str, specs: list[str], pool: str) -> str | None:
     """Say why evidence for the version ranges ``specs`` does not reach ``version``, or return None."""
-    if not isinstance(version, str) or not is_version(version):
-        return f"the engine version of {pool} is not known"
-    if any(version_in(version, spec) for spec in specs):
+    known = version if isinstance(version, str) and is_version(version) else None
+    if any(covers(spec, known) for spec in specs):
         return None
+    if known is None:
+        return f"the engine version of {pool} is not known"
     return f"the evidence covers {engine} {' or '.join(specs)}, not {version} of {pool}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from hetpd_cli.facts.defaults import BRINGS_KV_SCHEME
 from hetpd_cli.facts.registry import Derivation, add, derived
 from hetpd_cli.facts.representation import LATENT_KINDS, ability
 from hetpd_cli.facts.truth import all_true, any_true, equal, negate, within
@@ -223,9 +224,6 @@ def kv_dtype_left_to_engine(kv__dtype: Value) -> Truth:
     return True if kv__dtype.left else Unknown("whether kv.dtype is set is not known")
 
 
-_BRINGS_KV_SCHEME = re.compile(r"(modelopt|compressed[-_]?tensors|quark)")
-"""Quantisation methods whose checkpoints may say how KV is kept (vLLM 0.24 to 0.33: kv_cache_scheme,
-kv_cache_quant_algo; SGLang 0.5.14: kv_cache_quant_algo)."""
 _COMPUTES_IN = {"fp16": "fp16", "awq": "fp16", "bf16": "bf16", "fp8": "bf16"}
 """Type that a checkpoint computes, and so keeps KV, in by default: by its plain weights, or by the method that
 quantised it (AWQ and FP8: paper, table 7)."""
@@ -250,7 +248,7 @@ def _one_kv_default(*values: Value) -> Truth:
     kinds = tuple(_checkpoint(*side) for side in zip(methods, weights, strict=True))
     if None not in kinds and kinds[0] != kinds[1]:
         in_two_types = {_COMPUTES_IN.get(str(kind)) for kind in kinds} == {"fp16", "bf16"}
-        if any(_BRINGS_KV_SCHEME.match(str(kind)) for kind in kinds) or (in_two_types and not set_alike):
+        if any(BRINGS_KV_SCHEME.match(str(kind)) for kind in kinds) or (in_two_types and not set_alike):
             return False
     alike = (engine, model, equal(*methods), equal(*weights))
     return True if all(one is True for one in alike) else Unknown("what the two engines choose is not known")

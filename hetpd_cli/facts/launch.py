@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hetpd_cli.facts.registry import Derivation, add, derived
 from hetpd_cli.facts.representation import ability
-from hetpd_cli.facts.space import READ_BY
+from hetpd_cli.facts.space import DTYPE_WORD, READ_BY
 from hetpd_cli.facts.values import NONE, Truth, Unknown, Value
 
 ability("role_decides", "role_decides", "The connector does only what its role says.", any_side=True)
@@ -26,6 +26,24 @@ add(
         _not_read,
         "Decode pools that read the KV of this pool, by its handoffs; a decode pool reads its own.",
         "list",
+    )
+)
+
+
+def _word(_: Value, __: Value) -> Unknown:
+    return Unknown("only a complete command line tells the engine's word for kv.dtype")
+
+
+add(
+    Derivation(
+        "pool",
+        DTYPE_WORD,
+        None,
+        ("kv.dtype", "model.plain_dtype"),
+        frozenset({"kv.dtype", "model.plain_dtype"}),
+        _word,
+        "The engine's own word for the element type of the KV, as a complete command line gives it: `auto` by silence.",
+        "text",
     )
 )
 

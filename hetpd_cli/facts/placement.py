@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from hetpd_cli.facts.registry import Derivation, Found, add, derived
 from hetpd_cli.facts.values import Unknown, Value
 from hetpd_cli.tables import cell, row
-from hetpd_cli.versions import is_version
-
-_IMAGE_VERSION = re.compile(r":v?(\d+\.\d+(?:\.\d+)?(?:\.?(?:post|rc|dev)\d+)*)(?:[-_+][\w.\-]*)?\Z")
-_ENGINE_IMAGES = ("vllm/vllm-openai", "lmsysorg/sglang", "vllm/vllm-openai-rocm")
+from hetpd_cli.tables.images import platform_of, release_of, tag_of
 
 
 def _accelerator_column(path: str, column: str, description: str, result: str) -> None:
@@ -91,7 +86,8 @@ def ranks(
 
     vLLM: TP x PP x DP x CP, decode context parallel ranks are carved out of TP. SGLang: TP x PP, times DP unless
     attention is data parallel inside the TP group; CP ranks are carved out of TP. Source: reference notes on
-    vLLM 0.24-0.33 and SGLang 0.5.14-0.5.23 parallel state. Other engines: not known here.
+    vLLM 0.24-0.33 and SGLang 0.5.14-0.5.23 parallel state. TensorRT-LLM: TP x PP x CP; experts and data parallel
+    attention are carved out of TP (tensorrt_llm/mapping.py). Other engines: not known here.
     """
     factors: list[Value] = [parallelism__tp, parallelism__pp]
     if engine__name in {"vllm", "vllm-ascend"}:
@@ -101,6 +97,8 @@ def ranks(
             if isinstance(parallelism__dp_attention, Unknown):
                 return Unknown("not known without parallelism.dp_attention")
             factors.append(parallelism__dp)
+    elif engine__name == "tensorrt-llm":
+        factors.append(parallelism__cp)
     else:
         return Unknown(f"how {engine__name} counts ranks is not known")
     product = 1
@@ -141,13 +139,43 @@ def attention_tp(
 
 @derived("pool", "engine.version")
 def version_from_image(engine__image: str) -> Value | Found:
-    """Release of the engine as its image's tag gives it, for the engines' own images."""
-    match = _IMAGE_VERSION.search(engine__image)
-    if (
-        match is None
-        or not is_version(match[1])
-        or not engine__image.startswith(tuple(f"{image}:" for image in _ENGINE_IMAGES))
-    ):
-        pinned = "@sha256:" in engine__image
-        return Unknown(f"image {engine__image} names no version", None, engine__image if pinned else None)
-    return Found(match[1], f"tag of image {engine__image}")
+    """Release of the engine that is in an image, by the table of images.
+
+    An image whose tag tells no release is one release on both sides, if both name it: by digest, or by a tag that is
+    not meant to move.
+    """
+    found = release_of(engine__image)
+    if found is not None:
+        return Found(found.value, f"image {engine__image} ({', '.join(found.source)}; {found.confidence})")
+    fixed = "@sha256:" in engine__image or tag_of(engine__image) not in _MOVING
+    return Unknown(f"image {engine__image} names no version", None, engine__image if fixed else None)
+
+
+_MOVING = (None, "latest", "nightly", "main", "master", "dev", "edge", "head")
+"""Tags that are given to another image from one day to the next."""
+
+
+_PLATFORM_OF = {
+    "NVIDIA": "cuda",
+    "AMD": "rocm",
+    "Huawei": "npu",
+    "Google": "tpu",
+    "Moore Threads": "musa",
+}
+"""Vendors whose devices an engine reaches by one platform."""
+
+
+@derived("pool", "accelerator.platform")
+def accelerator_platform(accelerator__vendor: str) -> Value:
+    """Platform by which an engine reaches the device: cuda, rocm, npu, tpu, musa."""
+    found = _PLATFORM_OF.get(accelerator__vendor)
+    return Unknown(f"devices of {accelerator__vendor} are reached by more than one platform") if found is None else found
+
+
+@derived("pool", "engine.built_for")
+def built_for(engine__image: str) -> Value | Found:
+    """Platform that the engine in the image is built for: cuda, rocm, xpu, cpu, npu, hpu."""
+    found = platform_of(engine__image)
+    if found is None:
+        return Unknown(f"the platform of image {engine__image} is not known")
+    return Found(found.value, f"image {engine__image} ({', '.join(found.source)}; {found.confidence})")

@@ -54,7 +54,19 @@ class Default(NamedTuple):
     note: str
 
 
+class DerivedDefault(NamedTuple):
+    """A default that hangs on device, model or other settings.
+
+    The function receives the facts ``inputs``, known or not, and returns the default, or what it can be as candidates.
+    Knowing more of the inputs never adds a candidate.
+    """
+
+    inputs: tuple[str, ...]
+    function: Callable[..., Any]
+
+
 _DERIVATIONS: dict[tuple[str, str], Derivation] = {}
+_DEFAULTS: dict[str, DerivedDefault] = {}
 _loaded = False
 
 
@@ -76,6 +88,27 @@ def derived(
     return register
 
 
+def default_of(path: str) -> Callable[[Function], Function]:
+    """Register the decorated function as what a pool's engine takes for ``path`` where nobody sets it.
+
+    It is asked where the table of defaults has no row. It returns a :class:`Default`, candidates as a tuple, or None.
+    """
+
+    def register(function: Function) -> Function:
+        code = function.__code__
+        inputs = tuple(name.replace("__", ".") for name in code.co_varnames[: code.co_argcount])
+        _DEFAULTS[path] = DerivedDefault(inputs, function)
+        return function
+
+    return register
+
+
+def derived_default(path: str) -> DerivedDefault | None:
+    """Return the function that says what an engine takes for ``path`` where nobody sets it."""
+    load()
+    return _DEFAULTS.get(path)
+
+
 def add(derivation: Derivation) -> None:
     """Register ``derivation``; a second one for its fact is an error."""
     key = (derivation.kind, derivation.path)
@@ -90,6 +123,7 @@ def load() -> None:
     if not _loaded:
         from hetpd_cli.facts import (  # noqa: F401
             capacity,
+            defaults,
             identity,
             launch,
             ownership,
@@ -132,6 +166,9 @@ ENGINE_SECTIONS = ("kv", "engine", "parallelism", "precision", "speculative", "m
 _BEHIND_SECTIONS = ("kv.", "engine.", "precision.", "env.")
 """Settings that a default may depend on: two silent pools are equal only if these are stated alike."""
 
+_CONNECTOR = "connector.name"
+"""A setting that other defaults are looked up by, and that has one itself."""
+
 _DRAWN_AT_START = "connector.engine_id"
 """A setting that the engine draws by lot."""
 
@@ -144,6 +181,11 @@ def left_to_engine(subject: Subject, path: str) -> bool:
     return known is not None and known.change in {"free", "costly"} and path != _DRAWN_AT_START
 
 
+def has_default(subject: Subject, path: str) -> bool:
+    """Tell whether silence on ``path`` means what the engine decides: of what it is told, and of its connector."""
+    return left_to_engine(subject, path) or (subject.kind == "pool" and path == _CONNECTOR)
+
+
 def drawn_at_start(subject: Subject, path: str) -> bool:
     """Tell whether the engine draws ``path`` by lot where nobody sets it: two draws are never known to be equal."""
     return subject.kind == "pool" and path == _DRAWN_AT_START
@@ -153,10 +195,13 @@ def default(subject: Subject, path: str) -> Default | None:
     """Return the documented default of ``path`` for the subject's engine, connector and version."""
     from hetpd_cli.tables import engine_default
 
-    engine, version, connector = (subject.fact(name).value for name in BEHIND_DEFAULTS)
-    if not isinstance(engine, str) or not isinstance(version, str):
+    if path == _CONNECTOR:
         return None
-    return engine_default(engine, version, connector if isinstance(connector, str) else None, path)
+    engine, version, connector = (subject.fact(name).value for name in BEHIND_DEFAULTS)
+    if not isinstance(engine, str):
+        return None
+    release = version if isinstance(version, str) else None
+    return engine_default(engine, release, connector if isinstance(connector, str) else None, path)
 
 
 def default_identity(subject: Subject, path: str) -> str | None:
@@ -165,6 +210,8 @@ def default_identity(subject: Subject, path: str) -> str | None:
     None unless engine, version or image, device, model and connector are all known, or unknown with an identity. Every
     setting that a default may depend on is part of the name.
     """
+    if path == _CONNECTOR:
+        return None
     parts = [f"default of {path}"]
     for name in BEHIND_IDENTITIES:
         value = subject.fact(name).value

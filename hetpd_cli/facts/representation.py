@@ -5,7 +5,7 @@ from __future__ import annotations
 from hetpd_cli.facts.registry import Derivation, Found, add, derived
 from hetpd_cli.facts.truth import all_true, any_true, equal, negate, ordered, within
 from hetpd_cli.facts.values import NONE, Truth, Unknown, Value
-from hetpd_cli.tables import Cell, capability, cell
+from hetpd_cli.tables import Cell, capability, cell, known_releases
 from hetpd_cli.versions import same_version
 
 _MODEL_COLUMNS = {
@@ -118,7 +118,9 @@ def _missing(name: str, values: tuple[Value, ...], of_prefill: bool) -> str:
         return f"the engine of {side} is not known"
     if isinstance(version, Unknown):
         return f"the engine version of {side} is not known"
-    return f"no capability row says {name} for {connector} on {engine} {version}"
+    known = known_releases(str(engine), str(connector), name)
+    nearest = f"; known for {' or '.join(known)}" if known else ""
+    return f"no capability row says {name} for {connector} on {engine} {version}{nearest}"
 
 
 ability("needs_equal_block_size", "needs_equal_block_size", "Blocks must hold equally many tokens.", any_side=True)
@@ -131,6 +133,8 @@ ability("accepts_ratio_with_grouped_kv", "accepts_ratio_with_grouped_kv", "A blo
 ability("accepts_ratio_in_host_buffer", "accepts_ratio_in_host_buffer", "A block ratio goes with a host buffer.")
 ability("sends_while_prefilling", "sends_while_prefilling", "KV crosses while prefill still computes.", any_side=True)
 ability("permutes_by_setting", "permutes_layout", "Blocks received as HND can be permuted by a setting.")
+ability("needs_equal_dtype_word", "needs_equal_dtype_word",
+        "Both engines must be given one word for the element type of the KV.", any_side=True)  # fmt: skip
 ability("needs_equal_layout", "needs_equal_layout", "The order within a block must be equal.", any_side=True)
 ability(
     "needs_equal_engine_version",
@@ -349,6 +353,21 @@ def one_engine(prefill__engine__name: Value, decode__engine__name: Value, prefil
 _FP8_OF_SPARSE_MLA = {"fp8_e4m3", "fp8_ds_mla"}
 
 
+@derived("pool", "accelerator.fp8_flavour", result="text")
+def fp8_flavour(accelerator: str) -> Value | Found:
+    """Which e4m3 the device calls FP8: `fn`, or `fnuz` (gfx94x: MI300X, MI325X), whose numbers are others.
+
+    Engines take the device's own, whatever the word (SGLang 0.5.14 model_runner.py; vLLM platforms/rocm.py).
+    """
+    found = cell("accelerators", accelerator, "formats")
+    formats = found.value if found is not None and found.confidence != "unverified" else ()
+    if isinstance(formats, tuple) and "fp8_e4m3fnuz" in formats and "fp8_e4m3" not in formats and found:
+        return Found("fnuz", f"accelerator table, {accelerator} ({', '.join(found.source)}; {found.confidence})")
+    if isinstance(formats, tuple) and "fp8_e4m3" in formats and "fp8_e4m3fnuz" not in formats and found:
+        return Found("fn", f"accelerator table, {accelerator} ({', '.join(found.source)}; {found.confidence})")
+    return Unknown(f"which FP8 {accelerator} has is not known")
+
+
 @derived(
     "handoff",
     "one_kv_dtype",
@@ -367,6 +386,92 @@ def one_kv_dtype(prefill__kv__dtype: Value, decode__kv__dtype: Value, prefill__m
     }:
         return Unknown("whether fp8 is kept as fp8_ds_mla for this model is not known")
     return equal(prefill__kv__dtype, decode__kv__dtype)
+
+
+_DTYPE_WORD = (
+    "prefill.engine.name",
+    "decode.engine.name",
+    "prefill.kv.dtype_word",
+    "decode.kv.dtype_word",
+)
+
+
+@derived("handoff", "one_dtype_word", result="boolean", lenient=_DTYPE_WORD)
+def one_dtype_word(
+    prefill__engine__name: Value,
+    decode__engine__name: Value,
+    prefill__kv__dtype_word: Value,
+    decode__kv__dtype_word: Value,
+) -> Truth:
+    """Whether both engines have one word for the element type of the KV; two engines have words of their own."""
+    if equal(prefill__engine__name, decode__engine__name) is not True:
+        return Unknown("two engines have words of their own")
+    return equal(prefill__kv__dtype_word, decode__kv__dtype_word)
+
+
+_PINNED = (
+    "prefill.kv.dtype",
+    "decode.kv.dtype",
+    "prefill.kv.dtype_left_to_engine",
+    "decode.kv.dtype_left_to_engine",
+)
+
+
+@derived("handoff", "kv_dtype_pinned_once", result="boolean", lenient=_PINNED)
+def kv_dtype_pinned_once(
+    prefill__kv__dtype: Value,
+    decode__kv__dtype: Value,
+    prefill__kv__dtype_left_to_engine: Value,
+    decode__kv__dtype_left_to_engine: Value,
+) -> Truth:
+    """Whether one side says in few bits what it keeps KV in, and the other leaves it to the engine and its checkpoint."""
+    sides = (
+        (prefill__kv__dtype, decode__kv__dtype_left_to_engine),
+        (decode__kv__dtype, prefill__kv__dtype_left_to_engine),
+    )
+    return any_true([all_true([negate(within(dtype, _PLAIN_TYPES)), other_left]) for dtype, other_left in sides])
+
+
+_PLAIN_TYPES = ("fp32", "bf16", "fp16")
+
+
+@derived("pool", "kv.block_size_left_to_engine", result="boolean", lenient=("kv.block_size",))
+def block_size_left_to_engine(kv__block_size: Value) -> Truth:
+    """Whether the engine chooses the size of a block and nobody knows what it chooses."""
+    if not isinstance(kv__block_size, Unknown):
+        return False
+    return True if kv__block_size.left else Unknown("whether kv.block_size is set is not known")
+
+
+_USUAL_BLOCK = {"vllm": 16, "sglang": 1, "tensorrt-llm": 32, "vllm-ascend": 128}
+"""Block size of most models on most devices, where nobody sets it."""
+
+_BLOCK_PINNED = (
+    "prefill.engine.name",
+    "prefill.kv.block_size",
+    "decode.kv.block_size",
+    "prefill.kv.block_size_left_to_engine",
+    "decode.kv.block_size_left_to_engine",
+)
+
+
+@derived("handoff", "block_size_pinned_once", result="boolean", lenient=_BLOCK_PINNED)
+def block_size_pinned_once(
+    prefill__engine__name: Value,
+    prefill__kv__block_size: Value,
+    decode__kv__block_size: Value,
+    prefill__kv__block_size_left_to_engine: Value,
+    decode__kv__block_size_left_to_engine: Value,
+) -> Truth:
+    """Whether one side sets a block size that is not the engine's usual one, and the other leaves it to the engine."""
+    usual = _USUAL_BLOCK.get(str(prefill__engine__name))
+    if usual is None:
+        return Unknown("the usual block size of the engine is not known")
+    sides = (
+        (prefill__kv__block_size, decode__kv__block_size_left_to_engine),
+        (decode__kv__block_size, prefill__kv__block_size_left_to_engine),
+    )
+    return any_true([all_true([negate(equal(size, usual)), other_left]) for size, other_left in sides])
 
 
 @derived(

@@ -165,7 +165,7 @@ class Subject:
             fact.value, fact.origin = NONE, DEFAULT
         elif registry.drawn_at_start(self, path):
             fact.value = Unknown(f"{path} is drawn by the engine when it starts", left=True)
-        elif registry.left_to_engine(self, path):
+        elif registry.has_default(self, path):
             self._default(fact, choices)
         return fact
 
@@ -176,8 +176,18 @@ class Subject:
             fact.value, fact.origin, fact.note = default.value, DEFAULT, default.note
             fact.behind = tuple(self.fact(name) for name in registry.BEHIND_DEFAULTS)
             return
+        rest: tuple[Fact, ...] = ()
+        derived = registry.derived_default(fact.path)
+        if derived is not None:
+            rest = tuple(self._lookup(name) for name in derived.inputs)
+            found = derived.function(*(one.value for one in rest))
+            if isinstance(found, registry.Default):
+                fact.value, fact.origin, fact.note, fact.behind = found.value, DEFAULT, found.note, rest
+                return
+            choices = found or choices
         identity = registry.default_identity(self, fact.path)
-        fact.behind = tuple(self.fact(name) for name in registry.BEHIND_IDENTITIES) if identity else ()
+        behind = tuple(self.fact(name) for name in registry.BEHIND_IDENTITIES) if identity else ()
+        fact.behind = tuple(dict.fromkeys((*rest, *behind)))
         fact.value = Unknown(f"{fact.path} is left to the engine", choices, identity, left=True)
 
     def _derived(self, path: str, derivation: Derivation) -> Fact:
@@ -372,6 +382,9 @@ class HandoffSubject(Subject):
 READ_BY = "read_by"
 """Fact of a pool that follows from the handoffs around it."""
 
+DTYPE_WORD = "kv.dtype_word"
+"""Fact of a pool that is the source text of its ``kv.dtype``."""
+
 
 class PoolSubject(Subject):
     """A pool. Two pools that share the deployment's model share what nobody says about it.
@@ -399,7 +412,35 @@ class PoolSubject(Subject):
     def _resolve(self, path: str) -> Fact:
         if path == READ_BY and path not in self.section.stated and path not in self.section.removed:
             return Fact(self, path, self.read_by, DERIVED)
+        if path == DTYPE_WORD and path not in self.section.stated:
+            return self._dtype_word()
         fact = super()._resolve(path)
         if self.shares_model and path.startswith("model.") and isinstance(fact.value, Unknown) and not self._base:
             fact.value = Unknown(fact.value.reason, fact.value.candidates, f"the deployment's {path}")
         return fact
+
+    def _dtype_word(self) -> Fact:
+        """Return the engine's word for the element type of the KV, as far as a complete command line tells it.
+
+        Silence is the word `auto`, which an engine keeps if the checkpoint has no KV scheme.
+        """
+        dtype, plain = self.fact("kv.dtype"), self.fact("model.plain_dtype")
+        fact = Fact(self, DTYPE_WORD, Unknown(f"{self.name} does not give the engine's word for kv.dtype"), DERIVED)
+        fact.inputs = (dtype, plain)
+        stated = self.section.stated.get("kv.dtype")
+        if self.section.scope == CLOSED and "kv.dtype" not in self.section.removed:
+            if stated is not None and isinstance(stated.value, str):
+                fact.value = stated.written or stated.value
+            elif stated is None or _left_to_engine(stated.value):
+                fact.value = self._auto(plain)
+        if isinstance(fact.value, Unknown):
+            fact.origin = UNKNOWN
+        return fact
+
+    def _auto(self, plain: Fact) -> Value:
+        if isinstance(plain.value, str):
+            return "auto"
+        from hetpd_cli.facts.defaults import AUTO_WORDS
+
+        identity = registry.default_identity(self, DTYPE_WORD)
+        return Unknown("what the engine puts in place of `auto` is not known", AUTO_WORDS, identity, left=True)

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hetpd_cli.facts.registry import Default
 from hetpd_cli.facts.values import Known
 from hetpd_cli.resources import compiled, table_path
-from hetpd_cli.versions import version_in
+from hetpd_cli.versions import is_version, version_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hetpd_cli.tables.own import Sheet
 
-TABLES = ("accelerators", "links", "models", "capabilities", "engines", "lifecycles", "sources")
+TABLES = ("accelerators", "links", "models", "capabilities", "engines", "lifecycles", "images", "sources")
 
 
 class Cell(NamedTuple):
@@ -142,24 +142,28 @@ def capability(engine: str | None, connector: str, version: str | None, name: st
     """Return what a connector of an engine can do at ``version``; None where no row covers it.
 
     Rows of the engine ``*`` hold whatever engine uses the connector. An unknown version is covered only by rows
-    that hold for every version.
+    that hold for every version there is (:func:`covers`).
     """
     ranges = table("capabilities")["ranges"]
     for owner in (engine, "*"):
         for spec, raw in ranges.get(f"{owner}/{connector}/{name}", ()):
-            if _covers(spec, version):
+            if covers(spec, version):
                 return _cell(raw)
     return None
 
 
-def engine_default(engine: str, version: str, connector: str | None, path: str) -> Default | None:
-    """Return the documented default of a pool's field for an engine and its connector at ``version``."""
+def engine_default(engine: str, version: str | None, connector: str | None, path: str) -> Default | None:
+    """Return the documented default of a pool's field for an engine and its connector at ``version``.
+
+    Where the version is not known, that is a default which every release has had.
+    """
     ranges = table("engines")["ranges"]
     for owner in (connector, None):
         for spec, raw in ranges.get(f"{engine}/{owner}/{path}", ()):
-            if _covers(spec, version):
+            if covers(spec, version):
                 found = _cell(raw)
-                return Default(found.value, f"default of {engine} {version} ({', '.join(found.source)})")
+                release = version or "of any release so far"
+                return Default(found.value, f"default of {engine} {release} ({', '.join(found.source)})")
     return None
 
 
@@ -168,12 +172,24 @@ def lifecycle(engine: str, connector: str | None, mode: str | None, version: str
     ranges = table("lifecycles")["ranges"]
     for owner in (f"{connector} {mode}", connector, None):
         for spec, raw in ranges.get(f"{engine}/{owner}/{name}", ()):
-            if _covers(spec, version):
+            if covers(spec, version):
                 return _cell(raw)
     return None
 
 
-def _covers(spec: str, version: str | None) -> bool:
+def covers(spec: str, version: str | None) -> bool:
+    """Tell whether the releases ``spec`` take in ``version``.
+
+    A version that is not known, or no PEP 440 version, is taken in by ``*`` and by a range without a lower bound
+    (``<0.34``): that is every release there is, up to the newest one that somebody has read.
+    """
     if spec == "*":
         return True
-    return version is not None and version_in(version, spec)
+    if version is None or not is_version(version):
+        return spec.startswith("<")
+    return version_in(version, spec)
+
+
+def known_releases(engine: str, connector: str, name: str) -> list[str]:
+    """Return the ranges of releases for which the capability ``name`` of an engine's connector is known."""
+    return [spec for spec, _ in table("capabilities")["ranges"].get(f"{engine}/{connector}/{name}", ())]

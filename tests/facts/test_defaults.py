@@ -16,7 +16,7 @@ from hetpd_cli.tables import table
 from tests.facts.building import AUTO, VLLM, Leaves, boundary, place, value
 
 U = "unknown"
-SILENT: Leaves = {**VLLM, "accelerator": "h200", "model.id": "Qwen/Qwen3-32B"}
+SILENT: Leaves = {**VLLM, "accelerator": "h200", "model.id": "in-house/thing"}
 
 
 def fact(leaves: Leaves, path: str, scope: str = OPEN) -> Fact:
@@ -70,8 +70,8 @@ def test_an_unknown_knows_its_possible_values(path, candidates) -> None:
         ({**VLLM, "connector.lease_s": AUTO}, "connector.lease_s", 30, 30),
         ({**VLLM, "engine.version": "0.21.0"}, "connector.lease_s", U, U),
         ({**VLLM, "engine.version": "9.9.0"}, "connector.lease_s", U, U),
-        ({**VLLM, "engine.version": "v0.25.0rc1"}, "connector.lease_s", U, 30),
-        ({**VLLM, "engine.version": "v0.24.0rc1"}, "connector.lease_s", U, U),
+        ({**VLLM, "engine.version": "v0.25.0rc1"}, "connector.engine_ttl_s", U, 3600),
+        ({**VLLM, "engine.version": "v0.24.0rc1"}, "connector.engine_ttl_s", U, U),
         ({**VLLM, "engine.version": Unknown("?")}, "connector.lease_s", U, U),
         ({**VLLM, "connector.name": "mooncake"}, "connector.lease_s", U, U),
         ({**VLLM, "connector.name": "mooncake"}, "connector.abort_timeout_s", U, 480),

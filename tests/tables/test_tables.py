@@ -84,7 +84,9 @@ def test_look_ups() -> None:
     assert cell("accelerators", "our-own", "vendor") is None
     assert cell("accelerators", "h200", "no-such-column") is None
     assert capability("vllm", "nixl", "0.24.0", "needs_divisible_tp") is not None
-    assert capability("vllm", "nixl", None, "needs_divisible_tp") is None
+    assert capability("vllm", "nixl", None, "needs_divisible_tp") is not None
+    assert capability("vllm", "nixl", "9.9.0", "needs_divisible_tp") is None
+    assert capability("vllm", "nixl", None, "permutes_layout") is None
     assert capability(None, "nixl", None, "carries") is not None
     default = engine_default("vllm", "0.33.0", "nixl", "connector.lease_s")
     assert default is not None

@@ -1,0 +1,178 @@
+"""What engines take where nothing is set, as far as device, model or other settings decide: steps from silence to value.
+
+Defaults that hang on the release alone stand in the table of engines.
+"""
+
+from __future__ import annotations
+
+import re
+
+from hetpd_cli.facts.registry import Default, Found, default_of, derived
+from hetpd_cli.facts.values import NONE, Unknown, Value
+from hetpd_cli.tables import cell, covers
+
+_VLLM = ("vllm", "vllm-ascend")
+_PLAIN_ATTENTION = ("mha", "gqa", "mqa")
+_VLLM_READ = "<0.34"
+"""Releases of vLLM that the defaults below were read in (0.11 to 0.33), a release that is not known included."""
+_SGLANG_READ = "<0.5.24"
+
+BRINGS_KV_SCHEME = re.compile(r"(modelopt|compressed[-_]?tensors|quark)")
+"""Quantisation methods whose checkpoints may say how KV is kept (vLLM 0.24 to 0.33: kv_cache_scheme,
+kv_cache_quant_algo; SGLang 0.5.14: kv_cache_quant_algo)."""
+
+
+def _read(engine: Value, version: Value) -> bool:
+    """Tell whether the defaults of this release were read."""
+    spec = {"vllm": _VLLM_READ, "vllm-ascend": "*", "sglang": _SGLANG_READ, "tensorrt-llm": "*"}.get(str(engine))
+    return spec is not None and covers(spec, version if isinstance(version, str) else None)
+
+
+# -- connector -------------------------------------------------------------------------------------------------
+
+
+@default_of("connector.name")
+def connector_name(engine__name: Value, engine__version: Value, role: Value) -> Default | None:
+    """Return the connector of an engine that is told of none.
+
+    vLLM has none without --kv-transfer-config. SGLang takes Mooncake for a prefill or decode server (0.5.2 to 0.5.23,
+    disaggregation_transfer_backend).
+    """
+    if engine__name in _VLLM:
+        return Default(NONE, "vLLM has no connector without --kv-transfer-config")
+    if engine__name == "sglang" and role != "aggregated" and _read(engine__name, engine__version):
+        return Default("mooncake", "default of --disaggregation-transfer-backend (SGLANG-ARGS-ALL)")
+    return None
+
+
+# -- element type of the KV ------------------------------------------------------------------------------------
+
+
+@derived("pool", "model.plain_dtype", lenient=("model.attention.kind", "precision.method"))
+def plain_dtype(model__id: str, model__attention__kind: Value, precision__method: Value) -> Value | Found:
+    """Element type that an unquantised checkpoint computes in, which has no say of its own in how KV is kept.
+
+    Sparse attention over a latent is left out: engines choose its KV by device and release.
+    """
+    found = cell("models", model__id, "native_weight_dtype")
+    method = precision__method.lower() if isinstance(precision__method, str) else ""
+    if found is None or found.confidence == "unverified" or found.value not in {"bf16", "fp16"}:
+        return Unknown(f"whether the checkpoint of {model__id} says how KV is kept is not known")
+    if model__attention__kind == "dsa" or BRINGS_KV_SCHEME.match(method):
+        return Unknown(f"how KV of {model__id} is kept by default is not known")
+    return Found(found.value, f"model table, {model__id} ({', '.join(found.source)}; {found.confidence})")
+
+
+_KV_SCHEMES = ("fp8_e4m3", "fp8_e4m3fnuz", "fp8_ds_mla", "nvfp4")
+"""What a checkpoint's own KV scheme, or an engine's choice for sparse attention, may give."""
+
+
+@default_of("kv.dtype")
+def kv_dtype(
+    engine__name: Value, engine__version: Value, engine__dtype: Value, model__plain_dtype: Value
+) -> Default | tuple[str, ...] | None:
+    """Return the element type of KV that is left to the engine (`auto`).
+
+    It is the checkpoint's KV scheme if there is one, else the type that the engine computes in: --dtype, else the
+    checkpoint's own. Source: vLLM 0.16 to 0.33 utils/torch_utils.py, resolve_kv_cache_dtype_string; SGLang 0.5.14
+    model_runner.py.
+    """
+    if engine__name not in {"vllm", "sglang"} or not _read(engine__name, engine__version):
+        return None
+    computed = engine__dtype if isinstance(engine__dtype, str) else model__plain_dtype
+    left = isinstance(engine__dtype, str) or (isinstance(engine__dtype, Unknown) and engine__dtype.left)
+    if isinstance(model__plain_dtype, str) and isinstance(computed, str) and left:
+        origin = "--dtype" if isinstance(engine__dtype, str) else "the checkpoint's type"
+        return Default(computed, f"auto: {origin}, as the checkpoint has no KV scheme")
+    if isinstance(engine__dtype, str):
+        return (engine__dtype, *_KV_SCHEMES)
+    return ("bf16", "fp16", "fp32", *_KV_SCHEMES)
+
+
+AUTO_WORDS = ("auto", "fp8", "fp8_e4m3", "fp8_ds_mla", "nvfp4", "bfloat16")
+"""Words that an engine may put in place of `auto` when it has read the checkpoint."""
+
+
+# -- blocks ----------------------------------------------------------------------------------------------------
+
+_BLOCK_SIZES = (16, 32, 64, 128, 256)
+_ANY_16 = ("FLASH_ATTN", "FLASHINFER", "TRITON_ATTN", "FLEX_ATTENTION")
+_WIDEST_HEAD = 128
+"""Wider heads have pages of their own in some kernels (vLLM from 0.29 on)."""
+
+
+@default_of("kv.block_size")
+def block_size(
+    engine__name: Value,
+    engine__version: Value,
+    accelerator__platform: Value,
+    engine__built_for: Value,
+    engine__attention_backend: Value,
+    model__attention__kind: Value,
+    model__attention__head_dim: Value,
+    model__hybrid: Value,
+) -> Default | tuple[int, ...] | None:
+    """Return the tokens of a KV block where nobody sets them.
+
+    A model with recurrent layers gets a size that is worked out from its state, which is not known here.
+    """
+    if not _read(engine__name, engine__version):
+        return None
+    if engine__name == "sglang":
+        return (1, 16, 32, 64, 128, 256)
+    if model__hybrid is not False:
+        return None
+    if engine__name == "tensorrt-llm":
+        if model__attention__kind in _PLAIN_ATTENTION:
+            return Default(32, "tokens_per_block of KvCacheConfig (TRTLLM-ARGS)")
+        return (32, 64)
+    if engine__name == "vllm-ascend":
+        return (16, 32, 64, 128, 256)
+    plain = model__attention__kind in _PLAIN_ATTENTION
+    usual = isinstance(engine__attention_backend, Unknown) or str(engine__attention_backend).upper() in _ANY_16
+    narrow = isinstance(model__attention__head_dim, int) and model__attention__head_dim <= _WIDEST_HEAD
+    platforms = {name for name in (accelerator__platform, engine__built_for) if isinstance(name, str)}
+    if platforms == {"cuda"} and plain and usual and narrow:
+        return Default(16, "vLLM on CUDA, attention without a latent (VLLM-CACHE, VLLM-BLOCKS)")
+    if platforms == {"rocm"} and plain and narrow:
+        return (16, 64)
+    return _BLOCK_SIZES
+
+
+# -- layout ----------------------------------------------------------------------------------------------------
+
+
+@default_of("kv.layout")
+def layout(
+    engine__name: Value,
+    engine__version: Value,
+    connector__name: Value,
+    model__attention__kind: Value,
+    env__VLLM_KV_CACHE_LAYOUT: Value,  # noqa: N803
+) -> Default | None:
+    """Return the layout that vLLM takes where no argument sets one: VLLM_KV_CACHE_LAYOUT, else what the connector wants.
+
+    NIXL, and Mooncake from 0.24 on, want HND, but for a latent. Source: vLLM 0.11 to 0.33,
+    get_required_kvcache_layout.
+    """
+    if engine__name != "vllm" or not _read(engine__name, engine__version):
+        return None
+    if env__VLLM_KV_CACHE_LAYOUT in {"HND", "NHD"}:
+        return Default(env__VLLM_KV_CACHE_LAYOUT, "VLLM_KV_CACHE_LAYOUT")
+    wanted = connector__name == "nixl" or (
+        connector__name == "mooncake" and isinstance(engine__version, str) and covers(">=0.24,<0.34", engine__version)
+    )
+    if wanted and env__VLLM_KV_CACHE_LAYOUT is NONE and model__attention__kind in _PLAIN_ATTENTION:
+        return Default("HND", "asked for by the connector (VLLM-NIXL-CONN, VLLM-NIXL-OLD, VLLM-MOONCAKE)")
+    return None
+
+
+# -- prefix cache ----------------------------------------------------------------------------------------------
+
+
+@default_of("engine.prefix_caching")
+def prefix_caching(engine__name: Value, engine__version: Value, model__hybrid: Value) -> Default | None:
+    """Return whether vLLM caches prefixes where nobody says: yes for models without recurrent layers (0.11 to 0.33)."""
+    if engine__name == "vllm" and model__hybrid is False and _read(engine__name, engine__version):
+        return Default(True, "vLLM, model without recurrent layers (VLLM-CACHE)")  # noqa: FBT003
+    return None
