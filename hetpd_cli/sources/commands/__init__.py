@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hetpd_cli.deployment import Section, Stated
     from hetpd_cli.places import Place
     from hetpd_cli.sources.commands.context import Context
+    from hetpd_cli.sources.commands.program import Program
     from hetpd_cli.sources.embedded import Embedded
     from hetpd_cli.sources.launch import Launch
     from hetpd_cli.sources.problems import Problem
@@ -57,19 +58,18 @@ def read_launch(
     """
     from hetpd_cli.sources.commands import environment
     from hetpd_cli.sources.commands.faults import faults
-    from hetpd_cli.sources.commands.program import ENGINES, engine_of
+    from hetpd_cli.sources.commands.program import ENGINES, engine_of, implied
 
-    program = engine_of(launch.words)
+    program = engine_of(launch.words) or implied(launch.words, image or "")
     if program is None:
         return None
-    context = _context(launch, files, limits, version, image)
-    if context is None:
-        return None
+    context = _context(program, launch, files, limits, version, image)
     if launch.incomplete:
         context.incomplete = launch.incomplete
     engine = ENGINES[program.runtime]
     _read(context)
     environment.read(context, engine)
+    environment.read_lmcache(context)
     engine = _flavour(context, engine)
     context.settings.known("engine.name", engine, program.place, program.name if program.name != engine else None)
     _wrapped_release(context)
@@ -83,15 +83,16 @@ def read_launch(
 
 
 def _context(
-    launch: Launch, files: Mapping[str, Embedded], limits: Limits, version: str | None, image: str | None
-) -> Context | None:
+    program: Program,
+    launch: Launch,
+    files: Mapping[str, Embedded],
+    limits: Limits,
+    version: str | None,
+    image: str | None,
+) -> Context:
     from hetpd_cli.sources.commands import table
     from hetpd_cli.sources.commands.context import Context
-    from hetpd_cli.sources.commands.program import engine_of
 
-    program = engine_of(launch.words)
-    if program is None:
-        return None
     fields = {"vllm": table.VLLM, "sglang": table.SGLANG, "trtllm": table.TRTLLM}[program.runtime]
     return Context(program, fields, launch.env, files, limits, version, image)
 

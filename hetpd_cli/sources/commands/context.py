@@ -139,6 +139,12 @@ class Context:
             return None
         return tree.documents[0]
 
+    def settings_file(self, path: str) -> Node | None:
+        """Return the mapping in a file that is not needed to know the arguments; None if it is not here."""
+        text = self._file_text(path)
+        documents = parse(text, self.limits).documents if text is not None else ()
+        return documents[0] if documents and documents[0].kind == "mapping" else None
+
     def _file_text(self, path: str) -> Embedded | None:
         if path in self.files:
             return self.files[path]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from hetpd_cli.deployment import AGGREGATED, DECODE, PREFILL, Stated
 from hetpd_cli.facts.values import DEFAULT, NONE, Unknown
 from hetpd_cli.sources.commands.transfer_config import ARGUMENT
+from hetpd_cli.sources.commands.words import of_word
 
 if TYPE_CHECKING:
     from hetpd_cli.sources.commands.context import Context
@@ -52,12 +53,17 @@ def _role(context: Context) -> None:
         if given.name in _SWITCHES and not given.negated:
             context.role = Stated(_SWITCHES[given.name], given.place, given.spelled)
     found = context.value("disaggregation-mode")
-    if found is not None:
-        value = found[1]
+    value = found[1] if found is not None else _of_variable(context)
+    if value is not None:
         if value.unresolved:
             context.role = Stated(Unknown(value.unresolved), value.place)
         elif value.source in _MODES:
             context.role = Stated(_MODES[value.source], value.place, value.source)
+
+
+def _of_variable(context: Context) -> Value | None:
+    word = next((context.env[name] for name in _VARIABLES if name in context.env), None)
+    return None if word is None or context.role is not None else of_word(word)
 
 
 def _connector(context: Context) -> None:

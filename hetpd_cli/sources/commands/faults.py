@@ -43,6 +43,14 @@ _EXTRA_KEYS = {
 }  # fmt: skip
 """Keys of kv_connector_extra_config that the connector of vLLM 0.24 to 0.33 reads."""
 
+_EXTENSIBLE = frozenset(
+    {
+        "quantization", "load-format", "tool-call-parser", "reasoning-parser", "attention-backend", "kv-connector",
+        "distributed-executor-backend", "disaggregation-transfer-backend", "sampling-backend", "scheduling-policy",
+    }
+)  # fmt: skip
+"""Arguments whose values plugins and platforms add to."""
+
 _LETTERS = 4
 """A part of a name with fewer letters is no misspelling of another one: tp and pp are both right."""
 _EDITS = 2
@@ -108,7 +116,7 @@ def _of_exact(context: Context, known: ArgumentSet, given: Given) -> Problem:
     release = f"{context.program.name} {known.version}"
     of = releases_of(context.program.name, given.spelled)
     if of:
-        message = f"{release} has no argument {given.spelled}: {_span(of)} has it"
+        message = f"{release} has no argument {given.spelled}, which is in {_runs(context.program.name, of)}"
         return _problem("removed-argument", message, given.place, "not in this release")
     guess = misspelt(given.spelled, known.names())
     asked = f", did you mean {guess}?" if guess else ""
@@ -116,8 +124,19 @@ def _of_exact(context: Context, known: ArgumentSet, given: Given) -> Problem:
     return _problem("unknown-argument", message, given.place, "no such argument", f"write `{guess}`" if guess else "")
 
 
-def _span(releases: tuple[str, ...]) -> str:
-    return releases[0] if len(releases) == 1 else f"{releases[0]} to {releases[-1]}"
+def _runs(program: str, having: tuple[str, ...]) -> str:
+    """Return releases in words, runs of neighbours by their ends."""
+    from hetpd_cli.tables.arguments import releases
+
+    runs: list[list[str]] = []
+    before = None
+    for release in releases(program):
+        if release in having and before in having and runs:
+            runs[-1].append(release)
+        elif release in having:
+            runs.append([release])
+        before = release
+    return " and ".join(run[0] if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)
 
 
 def misspelt(word: str, known: Iterable[str]) -> str | None:
@@ -184,7 +203,7 @@ def _duplicates(context: Context) -> Iterator[Problem]:
 
 def _once(context: Context, given: Given) -> bool:
     """Tell whether the last of several is in force, and not all of them together."""
-    if given.name in context.fields.values or given.name in context.fields.switches:
+    if given.name in context.fields.values or given.name in context.fields.switches or given.name in _JSON:
         return True
     found = context.known.find(given.spelled) if context.known is not None else None
     return found is not None and found.takes in {"0", "1"} and found.kind in {"switch", "integer", "number"}
@@ -208,10 +227,11 @@ def _values(context: Context) -> Iterator[Problem]:
         return
     for given in context.arguments.given:
         found = None if given.of_file else context.known.find(given.spelled)
-        if found is None or not found.choices:
+        if found is None or not found.choices or found.name in _EXTENSIBLE:
             continue
+        known = {choice.lower() for choice in found.choices}
         for value in given.values:
-            if value.unresolved or not value.source or value.source in found.choices or value.node is not None:
+            if value.unresolved or not value.source or value.source.lower() in known or value.node is not None:
                 continue
             allowed = ", ".join(found.choices[:8]) + (" ..." if len(found.choices) > 8 else "")
             message = f"{given.spelled} is {value.source}, which {context.known.version} does not take ({allowed})"
@@ -234,7 +254,8 @@ def _broken(context: Context) -> Iterator[Problem]:
 
 def _broken_json(given: Given, value: Value) -> Problem | None:
     text = value.source
-    if not text.lstrip().startswith("{") or any(mark in text for mark in ("$", "{{", "<", "`")) or value.text is None:
+    opening = text.lstrip().startswith(("{", "'{", '"{'))
+    if not opening or any(mark in text for mark in ("$", "{{", "<", "`")) or value.text is None:
         return None
     try:
         json.loads(text)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from hetpd_cli.sources.commands.words import is_option
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -66,6 +68,7 @@ _FILES = re.compile(
     r"(?:^|/)(?:(?P<vllm>vllm/entrypoints/openai/api_server\.py)|(?P<sglang>sglang/launch_server\.py)"
     r"|dynamo/(?P<dynamo>vllm|sglang|trtllm)/(?:__main__|main|worker)\.py)$"
 )
+_SERVING_IMAGE = re.compile(r"(?:^|/)vllm-openai(?:-[a-z0-9]+)*(?:[:@]|$)")
 _ROUTER_MODULES = {
     "dynamo.frontend": "dynamo",
     "dynamo.router": "dynamo",
@@ -95,6 +98,13 @@ def engine_of(words: Sequence[Word]) -> Program | None:
         found = _engine_at(words, index, word)
         if found is not None:
             return found
+    return None
+
+
+def implied(words: Sequence[Word], image: str) -> Program | None:
+    """Return the program that an image starts by itself, where all words are arguments; None if unknown."""
+    if words and is_option(words[0]) and _SERVING_IMAGE.search(image):
+        return Program("vllm", tuple(words), words[0].place)
     return None
 
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from hetpd_cli.deployment import OPEN
 from hetpd_cli.sources.commands.program import router_of
 from hetpd_cli.sources.commands.values import Settings
-from hetpd_cli.sources.commands.words import Arguments, Given, Named, Value, place_of, plainly_named, read_words
+from hetpd_cli.sources.commands.words import Arguments, Given, Named, of_word, plainly_named, read_words
 
 if TYPE_CHECKING:
     from hetpd_cli.deployment import Section
     from hetpd_cli.sources.commands.program import Program
-    from hetpd_cli.sources.launch import Launch, Word
+    from hetpd_cli.sources.launch import Launch
 
 _SWITCHES = frozenset(
     {"kv-events", "router-kv-events", "pd-disaggregation", "vllm-pd-disaggregation", "service-discovery", "mini-lb"}
@@ -71,7 +71,7 @@ def _index(program: Program, arguments: Arguments, launch: Launch, settings: Set
     mode = _first(arguments, "router-mode", "policy", "prefill-policy", "routing-logic")
     value = mode.values[0] if mode is not None and mode.values else None
     if value is None and program.name == "dynamo" and "DYN_ROUTER_MODE" in launch.env:
-        value = _of_word(launch.env["DYN_ROUTER_MODE"])
+        value = of_word(launch.env["DYN_ROUTER_MODE"])
     if value is None:
         return
     if value.unresolved:
@@ -122,7 +122,3 @@ def _speaks(arguments: Arguments, settings: Settings) -> None:
 
 def _first(arguments: Arguments, *names: str) -> Given | None:
     return next((found for found in map(arguments.last, names) if found is not None), None)
-
-
-def _of_word(word: Word) -> Value:
-    return Value(place_of(word), word.text, None, word.unresolved)

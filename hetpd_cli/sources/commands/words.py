@@ -170,6 +170,11 @@ class _Reading:
         return tuple(values)
 
 
+def of_word(word: Word) -> Value:
+    """Return a whole word as a value."""
+    return Value(place_of(word), word.text, None, word.unresolved)
+
+
 def is_option(word: Word) -> bool:
     """Tell whether a word names an argument."""
     return _OPTION.match(word.value) is not None
