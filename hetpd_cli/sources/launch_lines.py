@@ -1,2 +1,0 @@
-def claims(source): return False
-def groups(source, limits): return []
