@@ -775,7 +775,7 @@ class VllmFields:
         kwargs: dict[str, Any] = {"type": Opaque(plain[0] if plain else "str")}
         kwargs["nargs"] = len(elements) if fixed and elements else "+"
         if "Literal" in inner.names and not plain:
-            kwargs["choices"] = list(inner.literals)
+            kwargs["choices"] = [*inner.literals, *(["None"] if "None" in found.names else [])]
         return kwargs
 
 
@@ -857,7 +857,8 @@ class SglangFields:
             kwargs["nargs"] = meta.get("nargs") or "+"
             kwargs["type"] = Opaque(next((one for one in ("int", "float") if inner.names == {one}), "str"))
         else:
-            kwargs["type"] = parser or Opaque(next((one for one in ("int", "float") if names == {one}), "str"))
+            literal = {type(one).__name__ for one in found.literals} if names == {"Literal"} else names
+            kwargs["type"] = parser or Opaque(next((one for one in ("int", "float") if literal == {one}), "str"))
             if meta.get("nargs"):
                 kwargs["nargs"] = meta["nargs"]
         choices = meta.get("choices") or (found.literals if names == {"Literal"} else None)
@@ -874,7 +875,9 @@ def row(names: list[Any], kwargs: dict[str, Any], negate: str) -> dict[str, Any]
         return None
     found: dict[str, Any] = {"name": canonical(spellings), "spellings": spellings}
     action = action_of(kwargs.get("action"))
-    if action == "switch" or action == "negatable":
+    if action == "switch" and "nargs" in kwargs:
+        action = "value"
+    if action in {"switch", "negatable"}:
         found |= {"kind": "switch", "takes": "0"}
     else:
         kind, human = kind_of(kwargs.get("type"))
@@ -887,7 +890,9 @@ def row(names: list[Any], kwargs: dict[str, Any], negate: str) -> dict[str, Any]
     values = [one.value if isinstance(one, EnumMember) else one for one in Interpreter.items(None, choices) or []]  # type: ignore[arg-type]
     if values and not any(isinstance(one, Opaque | Class | Function) for one in values):
         found["choices"] = sorted({str(one) for one in values if one is not None})
-    default = kwargs.get("default", False if kwargs.get("action") == "store_true" else None)
+    made = isinstance(kwargs.get("action"), Class | Opaque)
+    default = kwargs.get("default", {"store_true": False, "store_false": True}.get(str(kwargs.get("action")), None))
+    default = Opaque("of the action") if made and "default" not in kwargs else default
     default = default.value if isinstance(default, EnumMember) else default
     if default is None or isinstance(default, str | int | float | bool):
         found["default"] = default
@@ -1197,7 +1202,7 @@ def main(words: list[str]) -> int:
     path = FOLDER / f"{program}.json"
     table = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"releases": [], "arguments": []}
     by_release = {**expanded(table), version: {one["name"]: one for one in found}}
-    order = sorted(by_release, key=lambda one: version_key(one) or ((), 0))
+    order = sorted(by_release, key=lambda one: version_key(one) or ((), 0, 0))
     same_names(by_release, order)
     parsers = changes({**parsers_of(table), version: about}, order)
     made: dict[str, Any] = {"program": program, "releases": order, "parsers": parsers}
