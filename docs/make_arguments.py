@@ -454,6 +454,8 @@ class Interpreter:  # noqa: PLR0904
         name = function.text.rpartition(".")[2] if isinstance(function, Opaque) else ""
         first = arguments[0] if arguments else None
         if isinstance(function, Function):
+            if function.node.name in {"optional_type", "parse_type"}:
+                return Opaque(text)
             if function.node.name == "get_kwargs" and isinstance(first, Class):
                 return VllmFields(self.source).kwargs(first)
             if function.node.name == "add_cli_args_from_dataclass" and isinstance(first, Parser):
@@ -539,9 +541,9 @@ class Interpreter:  # noqa: PLR0904
                 self.assign(target, given, local, module)
         elif isinstance(node, ast.AnnAssign) and node.value is not None:
             self.assign(node.target, self.value(node.value, local, module), local, module)
-        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-            operation = ast.BinOp(ast.Name(node.target.id, ast.Load()), node.op, node.value)
-            local[node.target.id] = self.value(ast.fix_missing_locations(operation), local, module)
+        elif isinstance(node, ast.AugAssign):
+            operation = ast.BinOp(ast.parse(ast.unparse(node.target), mode="eval").body, node.op, node.value)
+            self.assign(node.target, self.value(ast.fix_missing_locations(operation), local, module), local, module)
         elif isinstance(node, ast.Return):
             raise Returned(self.value(node.value, local, module))
         elif isinstance(node, ast.If):
@@ -653,7 +655,7 @@ def _hint(source: Source, node: Any, module: Module, found: Hints, depth: int) -
             _hint(source, inner[0], module, found, depth + 1)
         elif base == "Literal":
             found.names.add("Literal")
-            found.literals += [one.value for one in inner if isinstance(one, ast.Constant)]
+            found.literals += literals(source, inner, module)
         elif base.lower() in {"list", "tuple", "set", "dict", "sequence", "mapping"}:
             found.names.add(base.lower())
             found.elements[base.lower()] = [(one, module) for one in inner]
@@ -661,6 +663,19 @@ def _hint(source: Source, node: Any, module: Module, found: Hints, depth: int) -
             found.names.add("other")
     elif isinstance(node, ast.Name | ast.Attribute):
         _named_hint(source, node, module, found, depth)
+
+
+def literals(source: Source, inner: list[Any], module: Module) -> list[Any]:
+    """Return the values of a ``Literal``, those of literals within it too; something opaque stands for the unknown."""
+    found: list[Any] = []
+    for one in inner:
+        if isinstance(one, ast.Constant):
+            found.append(one.value)
+            continue
+        alias, home = alias_of(source, one, module)
+        nested = hints(source, alias, home) if alias is not None else Hints()
+        found += nested.literals or [Opaque(ast.unparse(one))]
+    return found
 
 
 def _named_hint(source: Source, node: Any, module: Module, found: Hints, depth: int) -> None:
@@ -737,7 +752,7 @@ class VllmFields:
         elif "Literal" in names:
             kwargs["type"] = Opaque(type(found.literals[0]).__name__ if found.literals else "str")
             if "str" not in names:
-                kwargs["choices"] = list(found.literals)
+                kwargs["choices"] = [*found.literals, *(["None"] if "None" in names else [])]
         elif names & {"tuple", "list", "set", "sequence"}:
             kwargs |= self._collection(found)
         elif "int" in names:
@@ -760,7 +775,7 @@ class VllmFields:
         kwargs: dict[str, Any] = {"type": Opaque(plain[0] if plain else "str")}
         kwargs["nargs"] = len(elements) if fixed and elements else "+"
         if "Literal" in inner.names and not plain:
-            kwargs["choices"] = list(inner.literals)
+            kwargs["choices"] = [*inner.literals, *(["None"] if "None" in found.names else [])]
         return kwargs
 
 
@@ -842,7 +857,8 @@ class SglangFields:
             kwargs["nargs"] = meta.get("nargs") or "+"
             kwargs["type"] = Opaque(next((one for one in ("int", "float") if inner.names == {one}), "str"))
         else:
-            kwargs["type"] = parser or Opaque(next((one for one in ("int", "float") if names == {one}), "str"))
+            literal = {type(one).__name__ for one in found.literals} if names == {"Literal"} else names
+            kwargs["type"] = parser or Opaque(next((one for one in ("int", "float") if literal == {one}), "str"))
             if meta.get("nargs"):
                 kwargs["nargs"] = meta["nargs"]
         choices = meta.get("choices") or (found.literals if names == {"Literal"} else None)
@@ -859,7 +875,9 @@ def row(names: list[Any], kwargs: dict[str, Any], negate: str) -> dict[str, Any]
         return None
     found: dict[str, Any] = {"name": canonical(spellings), "spellings": spellings}
     action = action_of(kwargs.get("action"))
-    if action == "switch" or action == "negatable":
+    if action == "switch" and "nargs" in kwargs:
+        action = "value"
+    if action in {"switch", "negatable"}:
         found |= {"kind": "switch", "takes": "0"}
     else:
         kind, human = kind_of(kwargs.get("type"))
@@ -872,7 +890,9 @@ def row(names: list[Any], kwargs: dict[str, Any], negate: str) -> dict[str, Any]
     values = [one.value if isinstance(one, EnumMember) else one for one in Interpreter.items(None, choices) or []]  # type: ignore[arg-type]
     if values and not any(isinstance(one, Opaque | Class | Function) for one in values):
         found["choices"] = sorted({str(one) for one in values if one is not None})
-    default = kwargs.get("default", False if kwargs.get("action") == "store_true" else None)
+    made = isinstance(kwargs.get("action"), Class | Opaque)
+    default = kwargs.get("default", {"store_true": False, "store_false": True}.get(str(kwargs.get("action")), None))
+    default = Opaque("of the action") if made and "default" not in kwargs else default
     default = default.value if isinstance(default, EnumMember) else default
     if default is None or isinstance(default, str | int | float | bool):
         found["default"] = default
@@ -911,7 +931,7 @@ def kind_of(given: Any) -> tuple[str, bool]:
     if re.search(r"json", text) and "union" not in text:
         return "json", False
     for word, kind in (("int", "integer"), ("float", "number")):
-        if re.search(rf"(?:^|[^a-z]|_){word}(?:$|[^a-z])", text):
+        if re.fullmatch(rf"(?:optional_type\(|parse_type\(|nullable_|optional_){{0,2}}{word}\)*", text):
             return kind, False
     return "text", False
 
@@ -968,7 +988,8 @@ def run(source: Source, module: str, path: str, *arguments: Any) -> None:
 
 def of_vllm(source: Source) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     parser = Parser()
-    for module in ("vllm.entrypoints.openai.cli_args", "vllm.entrypoints.common.cli_args"):
+    folders = ("openai", "launchers", "common")
+    for module in (f"vllm.entrypoints.{name}.cli_args" for name in folders):
         run(source, module, "make_arg_parser", parser)
     names = {name for call in parser.calls for name in call[0]}
     if "--tensor-parallel-size" not in names:
@@ -1181,7 +1202,7 @@ def main(words: list[str]) -> int:
     path = FOLDER / f"{program}.json"
     table = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"releases": [], "arguments": []}
     by_release = {**expanded(table), version: {one["name"]: one for one in found}}
-    order = sorted(by_release, key=lambda one: version_key(one) or ((), 0))
+    order = sorted(by_release, key=lambda one: version_key(one) or ((), 0, 0))
     same_names(by_release, order)
     parsers = changes({**parsers_of(table), version: about}, order)
     made: dict[str, Any] = {"program": program, "releases": order, "parsers": parsers}

@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hetpd_cli.resources import PACKAGE
+from hetpd_cli.versions import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,7 +33,7 @@ ALIASES = {"vllm-ascend": "vllm"}
 """Programs that take the arguments of another one. vllm-ascend is a plugin of vLLM of the same release."""
 
 _NUMBER = re.compile(r"v?(\d+(?:\.\d+)*)(.*)\Z", re.S)
-_POST = re.compile(r"\.?post(\d+)\Z")
+_STAGE = re.compile(r"[.-]?(post|rc)(\d+)\Z")
 _NEGATIVE_NUMBER = re.compile(r"-\d+\Z|-\d*\.\d+\Z")
 
 
@@ -159,13 +160,13 @@ class ArgumentSet:
     def _attached(self, word: str) -> Match | None:
         """Return the argument of one letter to which its value is attached: ``-O3``, ``-O=3``, ``-n2``."""
         letter = word[:2]
-        if letter == "--" or len(word) == 2 or letter not in self._spellings:
-            return None
+        found = self._spellings.get(letter)
         if letter == "-O":
-            found = self._spellings.get("--optimization-level", self._spellings[letter])
-        else:
-            found = self._spellings[letter]
-        return Match(found, letter, 2, 3 if word[2] == "=" else 2)
+            found = self._spellings.get("--optimization-level", found)
+        if letter == "--" or found is None:
+            return None
+        value_start = None if len(word) == 2 else 3 if word[2] == "=" else 2
+        return Match(found, letter if letter in found.spellings else f"--{found.name}", 2, value_start)
 
     def _abbreviated(self, word: str) -> Match | None:
         if not self.abbreviations:
@@ -257,21 +258,23 @@ def _table(program: str) -> dict[str, Any] | None:
     return content
 
 
-def version_key(version: str) -> tuple[tuple[int, ...], int] | None:
-    """Return what orders releases: numbers without trailing zeros, then 0, 1 + n for ``.postn``, -1 for anything before.
+def version_key(version: str) -> tuple[tuple[int, ...], int, int] | None:
+    """Return what orders releases: the numbers without trailing zeros, then candidates before, post-releases after.
 
     A local part (``+cu129``) makes no other release. None for what is no version.
     """
     match = _NUMBER.match(version.partition("+")[0])
-    if match is None or len(version) > 64:
+    if match is None or len(version) > LONGEST:
         return None
     numbers = [int(part) for part in match[1].split(".")]
     while len(numbers) > 1 and numbers[-1] == 0:
         numbers.pop()
     if not match[2]:
-        return tuple(numbers), 0
-    post = _POST.match(match[2])
-    return tuple(numbers), 1 + int(post[1]) if post else -1
+        return tuple(numbers), 0, 0
+    stage = _STAGE.match(match[2])
+    if stage is None:
+        return tuple(numbers), -2, 0
+    return tuple(numbers), 1 if stage[1] == "post" else -1, int(stage[2])
 
 
 def _arguments(table: Mapping[str, Any], index: int | None) -> dict[str, Argument]:
