@@ -52,6 +52,7 @@ _EXTENSIBLE = frozenset(
 )  # fmt: skip
 """Arguments whose values plugins and platforms add to."""
 
+_OF_EVERY_PARSER = ("--help", "--version")
 _LOOKED_AT = 1_000
 """Arguments of a command that are looked up: no command that anybody wrote has more."""
 
@@ -82,6 +83,8 @@ def _unknown(context: Context) -> Iterator[Problem]:
         return
     exact = is_exact(context)
     for given in islice(context.arguments.given, _LOOKED_AT):
+        if given.spelled in _OF_EVERY_PARSER:
+            continue
         if given.of_file or not given.spelled.startswith("--") or known.find(given.spelled) is not None:
             continue
         if "$" in given.spelled or "{" in given.spelled:
@@ -259,7 +262,7 @@ def _broken(context: Context) -> Iterator[Problem]:
 def _broken_json(given: Given, value: Value) -> Problem | None:
     text = value.source
     opening = text.lstrip().startswith(("{", "'{", '"{'))
-    if not opening or any(mark in text for mark in ("$", "{{", "<", "`")) or value.text is None:
+    if not opening or any(mark in text for mark in ("$", "{{", "<", "`", "...")) or value.text is None:
         return None
     try:
         json.loads(text)

@@ -67,9 +67,10 @@ def _data_parallel(context: Context) -> None:
     if total is not None:
         context.ranks = Stated(total[0], total[2].place)
     if local is not None:
-        settings.state("parallelism.dp", local[1], local[0].spelled)
-        if settings.number("parallelism.dp") == 0:
+        if local[1].source == "0":
             settings.unknown("parallelism.dp", local[1].place, f"{local[0].spelled} 0 runs no rank here")
+        else:
+            settings.state("parallelism.dp", local[1], local[0].spelled)
     elif rank is not None and found is not None:
         settings.known("parallelism.dp", 1, rank.place, rank.spelled, "one rank a process")
     elif found is not None:
