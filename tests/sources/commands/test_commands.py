@@ -50,6 +50,8 @@ def test_an_engine_is_seen_through_what_stands_before_it(line, engine, program) 
         "trtllm-serve disaggregated -c x.yaml",
         "python3 -m dynamo.frontend",
         "sleep infinity",
+        "[2026-01-01 INFO] Starting: vllm serve m",
+        "INFO Starting server with command: vllm serve m",
     ],
 )
 def test_other_commands_launch_no_engine(line) -> None:
