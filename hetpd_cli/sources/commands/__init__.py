@@ -30,7 +30,7 @@ class EngineSettings(NamedTuple):
     what starts the engine in its own process. ``settings`` is a section of a pool, closed if all arguments are known.
     ``role`` is what the command says of it: prefill, decode, aggregated, or ``encode``, which is no pool of a handoff;
     None if it says nothing. ``place`` is that of the word that names the program; ``incomplete`` says why the section
-    is open.
+    is open. ``ranks`` is the data parallel size of all nodes together, where the settings state that of one node.
     """
 
     engine: str
@@ -41,6 +41,7 @@ class EngineSettings(NamedTuple):
     problems: tuple[Problem, ...]
     place: Place
     incomplete: str = ""
+    ranks: Stated | None = None
 
 
 def read_launch(
@@ -78,7 +79,7 @@ def read_launch(
     problems = (*context.problems, *context.settings.problems, *faults(context))
     role = context.role
     return EngineSettings(
-        engine, program.name, program.wrapper, section, role, problems, program.place, context.incomplete
+        engine, program.name, program.wrapper, section, role, problems, program.place, context.incomplete, context.ranks
     )
 
 

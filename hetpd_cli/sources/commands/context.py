@@ -66,6 +66,7 @@ class Context:
         self.problems: list[Problem] = []
         self.incomplete = ""
         self.role: Stated | None = None
+        self.ranks: Stated | None = None
         self.known = _argument_set(program, released if program.wrapper else version)
         self.arguments = read_words(program.words, self._names(), program.takes_model)
         self.incomplete = self.arguments.incomplete

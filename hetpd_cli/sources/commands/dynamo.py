@@ -14,9 +14,12 @@ from hetpd_cli.sources.commands.transfer_config import ARGUMENT
 from hetpd_cli.sources.commands.words import of_word
 
 if TYPE_CHECKING:
+    from hetpd_cli.facts.values import Value
+    from hetpd_cli.sources.commands import words
     from hetpd_cli.sources.commands.context import Context
-    from hetpd_cli.sources.commands.words import Value
+    from hetpd_cli.sources.commands.words import Given
 
+_MODE = "disaggregation-mode"
 ENCODE = "encode"
 """A worker that only encodes images: neither prefill nor decode."""
 
@@ -44,6 +47,9 @@ _WITHOUT_DEFAULT = (1, 0)
 def read(context: Context) -> None:
     """State the role that Dynamo gives the worker, and the connector that it chooses."""
     _role(context)
+    found = context.value("engine-config-json")
+    if found is not None:
+        context.incomplete = context.incomplete or f"{found[1].source} may hold further arguments"
     if context.program.runtime == "vllm" and context.value(ARGUMENT) is None:
         _connector(context)
 
@@ -52,7 +58,7 @@ def _role(context: Context) -> None:
     for given in context.arguments.given:
         if given.name in _SWITCHES and not given.negated:
             context.role = Stated(_SWITCHES[given.name], given.place, given.spelled)
-    found = context.value("disaggregation-mode")
+    found = context.value(_MODE)
     value = found[1] if found is not None else _of_variable(context)
     if value is not None:
         if value.unresolved:
@@ -61,29 +67,63 @@ def _role(context: Context) -> None:
             context.role = Stated(_MODES[value.source], value.place, value.source)
 
 
-def _of_variable(context: Context) -> Value | None:
+def _of_variable(context: Context) -> words.Value | None:
     word = next((context.env[name] for name in _VARIABLES if name in context.env), None)
     return None if word is None or context.role is not None else of_word(word)
 
 
 def _connector(context: Context) -> None:
-    """State the connector of --connector, or that of a release that has a default."""
+    """State the connector of --connector, or that of a release that has a default.
+
+    A release that takes --disaggregation-mode is one without: both came with 1.0.0.
+    """
     given = context.arguments.last("connector")
-    if given is not None:
-        _named(context, given.values)
-        return
     version = context.wrapper_version
-    if version is None:
+    old = version is not None and _numbers(version) < _WITHOUT_DEFAULT
+    new = version is not None and not old
+    if context.arguments.last(_MODE) is not None:
+        old, new = False, True
+    if given is not None and new:
+        _refused(context, given)
+    elif given is not None:
+        _named(context, given.values)
+    elif old:
+        _default(context, "nixl", f"Dynamo {version} uses NIXL unless told otherwise")
+    elif new:
+        _default(context, NONE, "Dynamo from 1.0.0 on uses no connector unless told otherwise")
+        _prefill_without(context)
+    else:
         place = context.program.place
         context.settings.unknown("connector.name", place, "whether Dynamo chooses NIXL depends on its release")
-    elif tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < _WITHOUT_DEFAULT:
-        context.settings.section.stated["connector.name"] = Stated(
-            "nixl", context.program.place, None, DEFAULT, f"Dynamo {version} uses NIXL unless told otherwise"
-        )
-        context.settings.section.declared.update({"", "connector"})
 
 
-def _named(context: Context, values: tuple[Value, ...]) -> None:
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+
+
+def _default(context: Context, value: Value, note: str) -> None:
+    stated = Stated(value, context.program.place, None, DEFAULT, note)
+    context.settings.section.stated["connector.name"] = stated
+    context.settings.section.declared.update({"", "connector"})
+
+
+def _refused(context: Context, given: Given) -> None:
+    message = f"dynamo.vllm refuses {given.spelled} from 1.0.0 on"
+    fix = "remove it; --kv-transfer-config names the connector"
+    context.problem("removed-argument", message, given.place, "no longer taken", fix)
+    context.settings.unknown("connector.name", given.place, f"{given.spelled} is refused")
+
+
+def _prefill_without(context: Context) -> None:
+    """Report a prefill worker that is given no connector: it ends at start."""
+    role = context.role
+    if role is None or role.value != PREFILL or context.incomplete or role.place is None:
+        return
+    message = "a prefill worker of dynamo.vllm is given no --kv-transfer-config"
+    context.problem("missing-transfer-config", message, role.place, "needs a connector")
+
+
+def _named(context: Context, values: tuple[words.Value, ...]) -> None:
     settings = context.settings
     if not values:
         return

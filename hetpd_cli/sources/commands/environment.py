@@ -26,7 +26,7 @@ def read(context: Context, engine: str) -> None:
     """State what variables say, where no argument says it."""
     settings = context.settings
     for name, word in context.env.items():
-        if not _READ.fullmatch(name) or _SECRET.search(name):
+        if not _READ.fullmatch(name) or _SECRET.search(name) or name.endswith("_ARGS"):
             continue
         if word.value or word.unresolved:
             _state(context, f"env.{name}", name, word)

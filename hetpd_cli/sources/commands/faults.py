@@ -7,6 +7,7 @@ argument is reported that is in no table and almost one that is. A release that 
 from __future__ import annotations
 
 import json
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from hetpd_cli.findings import LabelledPlace
@@ -51,6 +52,10 @@ _EXTENSIBLE = frozenset(
 )  # fmt: skip
 """Arguments whose values plugins and platforms add to."""
 
+_OF_EVERY_PARSER = ("--help", "--version")
+_LOOKED_AT = 1_000
+"""Arguments of a command that are looked up: no command that anybody wrote has more."""
+
 _LETTERS = 4
 """A part of a name with fewer letters is no misspelling of another one: tp and pp are both right."""
 _EDITS = 2
@@ -77,7 +82,9 @@ def _unknown(context: Context) -> Iterator[Problem]:
     if known is None:
         return
     exact = is_exact(context)
-    for given in context.arguments.given:
+    for given in islice(context.arguments.given, _LOOKED_AT):
+        if given.spelled in _OF_EVERY_PARSER:
+            continue
         if given.of_file or not given.spelled.startswith("--") or known.find(given.spelled) is not None:
             continue
         if "$" in given.spelled or "{" in given.spelled:
@@ -255,7 +262,7 @@ def _broken(context: Context) -> Iterator[Problem]:
 def _broken_json(given: Given, value: Value) -> Problem | None:
     text = value.source
     opening = text.lstrip().startswith(("{", "'{", '"{'))
-    if not opening or any(mark in text for mark in ("$", "{{", "<", "`")) or value.text is None:
+    if not opening or any(mark in text for mark in ("$", "{{", "<", "`", "...")) or value.text is None:
         return None
     try:
         json.loads(text)
@@ -263,7 +270,8 @@ def _broken_json(given: Given, value: Value) -> Problem | None:
         at = min(error.pos, len(text) - 1)
         message = f"{given.spelled} is no JSON: {error.msg[0].lower()}{error.msg[1:]}"
         return _problem("broken-json", message, value.text.place(at, at + 1), "not JSON from here on")
-    except RecursionError:
+    except (RecursionError, ValueError):
+        # Too deep, or a number too long: nobody has that.
         return None
     return None
 

@@ -92,9 +92,12 @@ _ROUTER_FILES = re.compile(r"(?:toy_proxy_server|disagg_proxy\w*|proxy_server\w*
 
 def engine_of(words: Sequence[Word]) -> Program | None:
     """Return the program of an engine that a command runs, or None."""
-    if not words or _base(words[0]) in _NO_LAUNCHERS:
+    if not words or _base(words[0]) in _NO_LAUNCHERS or words[0].value.startswith("["):
         return None
     for index, word in enumerate(words):
+        if word.value.endswith(":"):
+            # A line of a log that tells of a command.
+            return None
         found = _engine_at(words, index, word)
         if found is not None:
             return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hetpd_cli.deployment import DECODE, PREFILL, Stated
-from hetpd_cli.facts.values import Unknown
+from hetpd_cli.facts.values import NONE, Unknown
 from hetpd_cli.sources.commands.table import TRTLLM_FILE
 from hetpd_cli.sources.commands.words import structure
 
@@ -69,6 +69,9 @@ def state_file(context: Context, node: Node, unresolved: str = "") -> None:
 
 def _transceiver(context: Context, node: Node, unresolved: str) -> None:
     backend = node.get("backend")
+    if backend is not None and backend.kind == "scalar" and backend.value is None and not backend.tag:
+        context.settings.known("connector.name", NONE, backend.place, backend.source or None)
+        return
     place = backend.place if backend is not None else node.entries[0].key.place if node.entries else node.place
     context.settings.known("connector.name", "trtllm-transceiver", place, backend.source if backend else None)
     if backend is None:

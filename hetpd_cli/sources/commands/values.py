@@ -62,7 +62,7 @@ class Settings:
         one = field(self.kind, path)
         node = scalar(value, as_text=one is not None and one.kind in {"text", "list"})
         if node is None:
-            self.unknown(path, value.place, f"{where} is empty")
+            self.unknown(path, value.place, value.unresolved or f"{where} is empty")
         else:
             self.decode(path, node, where, value.unresolved)
 

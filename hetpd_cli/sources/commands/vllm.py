@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from hetpd_cli.deployment import Stated
 from hetpd_cli.sources.commands import transfer_config
 from hetpd_cli.sources.commands.context import given_by_file
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from hetpd_cli.sources.commands.words import Given, Value
     from hetpd_cli.sources.tree import Node
 
+_WHOLE = re.compile(r"[0-9]{1,9}")
 _SPECULATIVE = {
     "method": "speculative.method",
     "model": "speculative.draft_model",
@@ -45,7 +48,7 @@ def _config_file(context: Context) -> None:
 def _whole(context: Context, name: str) -> tuple[int, Given, Value] | None:
     """Return the whole number given to ``name``, if it is known."""
     found = context.value(name)
-    if found is None or found[1].unresolved or not found[1].source.isdigit():
+    if found is None or found[1].unresolved or _WHOLE.fullmatch(found[1].source) is None:
         return None
     return int(found[1].source), *found
 
@@ -60,10 +63,14 @@ def _data_parallel(context: Context) -> None:
     local = context.value("data-parallel-size-local")
     rank = context.arguments.last("data-parallel-rank")
     settings = context.settings
+    total = _whole(context, "data-parallel-size")
+    if total is not None:
+        context.ranks = Stated(total[0], total[2].place)
     if local is not None:
-        settings.state("parallelism.dp", local[1], local[0].spelled)
-        if settings.number("parallelism.dp") == 0:
+        if local[1].source == "0":
             settings.unknown("parallelism.dp", local[1].place, f"{local[0].spelled} 0 runs no rank here")
+        else:
+            settings.state("parallelism.dp", local[1], local[0].spelled)
     elif rank is not None and found is not None:
         settings.known("parallelism.dp", 1, rank.place, rank.spelled, "one rank a process")
     elif found is not None:

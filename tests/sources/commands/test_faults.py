@@ -1,0 +1,123 @@
+"""Faults of arguments: each is right, and each near-miss stays quiet."""
+
+from __future__ import annotations
+
+import pytest
+
+from hetpd_cli.sources.commands.faults import distance, misspelt
+from hetpd_cli.tables.arguments import argument_set
+from tests.sources.commands.support import faults, read
+
+VERSION = "0.24.0"
+START = "vllm serve m "
+
+
+@pytest.mark.parametrize(
+    ("arguments", "version", "found"),
+    [
+        ("--tensor-paralel-size 2", VERSION, [("unknown-argument", "--tensor-paralel-size")]),
+        ("--tensor-paralel-size 2", None, [("misspelt-argument", "--tensor-paralel-size")]),
+        ("--our-own-thing 2", VERSION, [("unknown-argument", "--our-own-thing")]),
+        ("--our-own-thing 2", None, []),
+        ("--tensor-paralel-size 2", "99.0.0", [("misspelt-argument", "--tensor-paralel-size")]),
+        ("--our-own-thing 2", "99.0.0", []),
+        ("--swap-space 16", VERSION, [("removed-argument", "--swap-space")]),
+        ("--swap-space 16", None, []),
+        ("--dtype float65", VERSION, [("invalid-argument-value", "float65")]),
+        ("--dtype float65", None, []),
+        ("--max_model_len 8192 --enforce-eager", VERSION, []),
+        ("--tensor-parallel-siz 2", VERSION, []),
+    ],
+)
+def test_arguments_by_release(arguments, version, found) -> None:
+    assert argument_set("vllm", VERSION) is not None
+    line = START + arguments
+    assert faults(read(line, version=version), line) == found
+
+
+def test_a_plugin_may_bring_arguments() -> None:
+    line = START + "--our-own-thing 2"
+    assert faults(read(line, version=VERSION, ASCEND_RT_VISIBLE_DEVICES="0"), line) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{"kv_connector":"NixlConnector","kv_role":"kv_both"}', []),
+        ('{"kv_connector":"NixlConnector" "kv_role":"kv_both"}', [("broken-json", '"')]),
+        ("{kv_connector:NixlConnector}", [("broken-json", "k")]),
+        ('{"kv_connector":$NAME}', []),
+        ('{"kv_conector":"NixlConnector","kv_role":"kv_both"}', [("unknown-transfer-key", '"kv_conector"')]),
+        (
+            '{"kv_connector":"NixlConnector","kv_role":"kv_both","kv_lease_duration":9}',
+            [("unknown-transfer-key", '"kv_lease_duration"')],
+        ),
+        ('{"kv_connector":"NixlConnector","kv_role":"kv_both","new_key":9}', []),
+        (
+            '{"kv_connector":"NixlConnector","kv_role":"kv_both","kv_connector_extra_config":{"kv_lease_duraton":9}}',
+            [("ignored-transfer-key", '"kv_lease_duraton"')],
+        ),
+        (
+            '{"kv_connector":"NixlConnector","kv_role":"kv_both","kv_connector_extra_config":{"our_key":9}}',
+            [],
+        ),
+        (
+            '{"kv_connector":"OurConnector","kv_role":"kv_both","kv_connector_extra_config":{"kv_lease_duraton":9}}',
+            [],
+        ),
+    ],
+)
+def test_transfer_configurations(text, found) -> None:
+    line = f"{START}--kv-transfer-config '{text}'"
+    assert faults(read(line), line) == found
+
+
+def test_quotes_within_quotes_are_no_json() -> None:
+    line = START + "--kv-transfer-config \"'{}'\""
+    assert [rule for rule, _ in faults(read(line), line)] == ["broken-json"]
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "meant"),
+    [
+        ("--max-modl-len", "--max-model-len", True),
+        ("--maxmodel-len", "--max-model-len", True),
+        ("--gpu-memory-utilisation", "--gpu-memory-utilization", True),
+        ("--tp-size", "--pp-size", False),
+        ("--prefill-size", "--decode-size", False),
+        ("--enable-metrics", "--enable-mfu-metrics", False),
+        ("--layer-3", "--layer-4", False),
+        ("--node-rank", "--nope-rank", True),
+        ("--node-rank", "--nope-rang", False),
+    ],
+)
+def test_misspelt_names(word, known, meant) -> None:
+    assert misspelt(word, [known]) == (known if meant else None)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "edits"),
+    [("abc", "abc", 0), ("abc", "acb", 1), ("abc", "abd", 1), ("abc", "ab", 1), ("a", "abcd", 3)],
+)
+def test_distance(one, other, edits) -> None:
+    assert distance(one, other) == edits
+    assert distance(other, one) == edits
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "vllm serve m --tensor-parallel-size " + "9" * 5000,
+        "vllm serve m --tensor-parallel-size \u00b2 --data-parallel-size \u00b2 --enable-expert-parallel",
+        "vllm serve m --kv-transfer-config " + "[" * 5000,
+        'vllm serve m --speculative-config \'{"num_speculative_tokens": ' + "9" * 5000 + "}'",
+        "vllm serve m --kv-transfer-config. x --a.b",
+        "vllm serve --",
+        "vllm serve m --model= --block-size=",
+        "vllm serve m --kv-transfer-config '[]' --hf-overrides 3 --lora-modules {} --attention-config 1",
+        "trtllm-serve m --trtllm.a.b 3 --override-engine-args []",
+        "python3 -m dynamo.vllm --connector",
+    ],
+)
+def test_odd_commands_are_read(line) -> None:
+    assert read(line, version=VERSION).program
