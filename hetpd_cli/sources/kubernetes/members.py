@@ -112,10 +112,15 @@ def _container(node: Node, pod: Node, part: Part, inputs: Inputs) -> Container:
         from hetpd_cli.sources.kubernetes.serving import kserve_launch
 
         return Container(node, [kserve_launch(part, args, env, inputs)], mounted, commanded=True)
-    written = bool(command or args)
+    # The arguments of a patch may still be those of its base.
+    written = bool(args) or len(command) > _LONGEST_PROGRAM
     words = command + args if command else containers.with_entrypoint(node, args, inputs, text(part.type))
     found = [_marked(launch, part.incomplete) for launch in containers.launches(words, env, mounted)]
     return Container(node, found, mounted, written)
+
+
+_LONGEST_PROGRAM = 3
+"""Words that a program has without arguments: ``python3 -m vllm.entrypoints.openai.api_server``."""
 
 
 def _marked(launch: Launch, incomplete: str) -> Launch:
@@ -143,7 +148,8 @@ def settings_of(one: Container, part: Part, pod: Node, inputs: Inputs, *, patch:
     section = Section("pool", part.place)
     image = one.node.get("image")
     if image is not None and text(image):
-        section.stated["engine.image"] = Stated(text(image), image.place)
+        why = containers.substituted(text(image))
+        section.stated["engine.image"] = Stated(Unknown(why) if why else text(image), image.place)
     workers = number_of(part.workers, part, patch=patch)
     if workers is not None:
         section.stated["workers"] = workers
