@@ -65,7 +65,8 @@ class Embedded:
 
     def _cut(self, start: int, end: int) -> Iterable[Piece]:
         index = max(bisect_right(self._starts, start) - 1, 0)
-        for piece, begin in zip(self.pieces[index:], self._starts[index:], strict=True):
+        for number in range(index, len(self.pieces)):
+            piece, begin = self.pieces[number], self._starts[number]
             if begin >= end:
                 return
             low, high = max(start - begin, 0), min(end - begin, piece.length)
