@@ -115,7 +115,8 @@ def _container(node: Node, pod: Node, part: Part, inputs: Inputs) -> Container:
     # The arguments of a patch may still be those of its base.
     written = bool(args) or len(command) > _LONGEST_PROGRAM
     words = command + args if command else containers.with_entrypoint(node, args, inputs, text(part.type))
-    found = [_marked(launch, part.incomplete) for launch in containers.launches(words, env, mounted)]
+    missing = part.incomplete or ("" if written else "no arguments are given here")
+    found = [_marked(launch, missing) for launch in containers.launches(words, env, mounted)]
     return Container(node, found, mounted, written)
 
 
