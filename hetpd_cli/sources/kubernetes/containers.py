@@ -48,7 +48,7 @@ def expanded(value: Embedded, env: Mapping[str, Word]) -> tuple[Embedded, str]:
 def environment(
     container: Node, before: Iterable[Node], variables: Mapping[str, Node | str], inputs: Inputs, place: Place
 ) -> dict[str, Word]:  # fmt: skip
-    """Return the variables of a container; ``variables`` are a controller's, ``before`` lists that its own goes over."""
+    """Return the variables of a container: a controller's ``variables``, the lists ``before``, then its own."""
     env: dict[str, Word] = {}
     for name, known in variables.items():
         if isinstance(known, str):
@@ -199,7 +199,7 @@ def _mounted(path: str, mounted: Mapping[str, Embedded]) -> Embedded | None:
 
 
 def _shell_options(words: Sequence[Word]) -> tuple[bool, int]:
-    """Return whether the shell is given a script in place (``-c``), and the number of the first word that is no option."""
+    """Return whether a script stands in place (``-c``), and the number of the first word that is no option."""
     inline, index = False, 1
     while index < len(words) and words[index].value[:1] in {"-", "+"}:
         option = words[index].value
@@ -296,3 +296,9 @@ def is_engine(launch: Launch) -> bool:
 
 
 _LONGEST_WRAPPER = 64
+
+
+def is_bare(launch: Launch) -> bool:
+    """Tell whether an engine is started without any argument, as a base leaves it to those that patch it."""
+    longest = 2 if launch.words[0].value.rpartition("/")[2] == "vllm" else 3
+    return len(launch.words) <= longest and is_engine(launch)

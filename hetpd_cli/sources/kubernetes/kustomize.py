@@ -335,7 +335,9 @@ def _finished(one: Object, node: Node) -> Object:
     for count in items(node.get("replicas")):
         number = count.get("count")
         spec = content.get("spec")
-        if text(count.get("name")) in {one.name, *one.former} and number is not None and integer(number) is not None and spec:
+        if spec is None or number is None or integer(number) is None:
+            continue
+        if text(count.get("name")) in {one.name, *one.former}:
             content = with_entries(content, {"spec": with_entries(spec, {"replicas": number})})
     name = at(content, "metadata", "name")
     metadata = content.get("metadata")

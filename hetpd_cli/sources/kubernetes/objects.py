@@ -151,7 +151,9 @@ def is_patch(found: Object) -> bool:
     return not any(text(container.get("image")) or container.get("command") for container in containers)
 
 
-NEVER_PATCHED = frozenset({"LLMInferenceService", "LLMInferenceServiceConfig", "ModelBooster", "RayService"})
+NEVER_PATCHED = frozenset({
+    "LLMInferenceService", "LLMInferenceServiceConfig", "ModelBooster", "RayService", "InferenceService",
+})  # fmt: skip
 """Kinds whose images and commands come from elsewhere."""
 
 

@@ -115,6 +115,9 @@ def _of_object(one: Object, inputs: Inputs, limits: Limits) -> list[Group]:
         config = ray_config(one.node, inputs, limits)
         return [] if config is None else _of_ray([config], inputs, _format(one))
     members, others = _read(one, inputs, patch=False)
+    runtime = text(at(one.node, "spec", "runtime", "name"))
+    if one.kind == "InferenceService" and not members and at(one.node, "spec", "decoder") is not None:
+        return _grouped(one, [], others, f"its runtime {runtime or '(chosen by OME)'} is not among the inputs")
     return _grouped(one, members, others)
 
 
