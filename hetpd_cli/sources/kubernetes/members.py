@@ -57,8 +57,10 @@ def read_part(part: Part, found: Object, inputs: Inputs, *, patch: bool) -> Part
     read = [_container(node, pod, part, inputs) for node in items(pod.get("containers")) if node.kind == "mapping"]
     early = [_container(node, pod, part, inputs) for node in items(pod.get("initContainers")) if node.kind == "mapping"]
     role, by = _role(part, found)
+    # A native sidecar: an early container that goes on running beside the others.
+    read += [one for one in early if one.is_engine and text(one.node.get("restartPolicy")) == "Always"]
     engines = [one for one in read if one.is_engine]
-    others = [launch for one in early for launch in one.launches]
+    others = [launch for one in early if one not in read for launch in one.launches]
     if _is_beside(part, role, by, bool(engines)):
         return PartRead([], others + [launch for one in read for launch in one.launches])
     main = engines or _main(read, pod, inputs)
