@@ -10,7 +10,7 @@ from hetpd_cli.sources.kubernetes.nodes import at, is_null, items, named, pairs,
 from hetpd_cli.sources.launch import Launch, Word
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from hetpd_cli.places import Place
     from hetpd_cli.sources.kubernetes.objects import Inputs
@@ -48,7 +48,7 @@ def expanded(value: Embedded, env: Mapping[str, Word]) -> tuple[Embedded, str]:
 def environment(
     container: Node, before: Iterable[Node], variables: Mapping[str, Node | str], inputs: Inputs, place: Place
 ) -> dict[str, Word]:  # fmt: skip
-    """Return the variables of a container; ``variables`` are a controller's, ``before`` lists that its own goes over."""
+    """Return the variables of a container: a controller's ``variables``, the lists ``before``, then its own."""
     env: dict[str, Word] = {}
     for name, known in variables.items():
         if isinstance(known, str):
@@ -135,36 +135,71 @@ def arguments(container: Node, key: str, env: Mapping[str, Word], inputs: Inputs
     for item in items(held):
         if item.kind == "scalar":
             value, unresolved = expanded(inputs.embedded(item), env)
+            if item.source.count("\n") == 0 and not unresolved:
+                unresolved = substituted(item.source)
             found.append(Word(value, item.place, unresolved))
     return found
 
 
+_SUBSTITUTED = re.compile(r"(?:^|[=/:])(\$\{[A-Z_][A-Z0-9_]*\})")
+
+
+def substituted(value: str) -> str:
+    """Return why a value is not known that holds ``${NAME}``, which only a tool before Kubernetes replaces."""
+    found = _SUBSTITUTED.search(value)
+    return f"{found[1]} is not set in this file" if found and " " not in value else ""
+
+
 def launches(words: list[Word], env: Mapping[str, Word], mounted: Mapping[str, Embedded]) -> list[Launch]:
     """Return the commands that ``words`` run: themselves, or those of the script that they give to a shell."""
-    if not words:
-        return []
-    script = words[0].value
-    if script in mounted:
-        return _commands(mounted[script], env, words)
-    if script.rpartition("/")[2] not in _SHELLS:
+    return _launches(words, env, mounted, 0) if words else []
+
+
+def _launches(
+    words: Sequence[Word], env: Mapping[str, Word], mounted: Mapping[str, Embedded], depth: int
+) -> list[Launch]:  # fmt: skip
+    script: Embedded | None = None
+    rest: Sequence[Word] = ()
+    if words[0].value.rpartition("/")[2] in _SHELLS:
+        inline, index = _shell_options(words)
+        if index < len(words):
+            script = words[index].text if inline else _mounted(words[index].value, mounted)
+            rest = words[index + 1 :] if inline else words[index:]
+    else:
+        script, rest = _mounted(words[0].value, mounted), words
+    if script is None or depth >= _DEEPEST:
         return [Launch(tuple(words), env, words[0].place)]
-    inline, index = _shell_options(words)
-    if index >= len(words):
-        return []
-    if inline:
-        return _commands(words[index].text, env, words[index + 1 :])
-    path = words[index].value
-    return _commands(mounted[path], env, words[index:]) if path in mounted else []
-
-
-def _commands(script: Embedded, env: Mapping[str, Word], rest: list[Word]) -> list[Launch]:
     from hetpd_cli.sources.shell import commands
 
-    return list(commands(script, env, arguments=rest))
+    found: list[Launch] = []
+    for launch in commands(script, env, arguments=rest):
+        calls = bool(launch.words) and _calls_script(launch.words, mounted)
+        found += _launches(launch.words, launch.env, mounted, depth + 1) if calls else [launch]
+    return found
 
 
-def _shell_options(words: list[Word]) -> tuple[bool, int]:
-    """Return whether the shell is given a script in place (``-c``), and the number of the first word that is no option."""
+_DEEPEST = 4
+"""Scripts that call each other."""
+
+
+def _calls_script(words: Sequence[Word], mounted: Mapping[str, Embedded]) -> bool:
+    if words[0].value.rpartition("/")[2] not in _SHELLS:
+        return _mounted(words[0].value, mounted) is not None
+    inline, index = _shell_options(words)
+    return inline or (index < len(words) and _mounted(words[index].value, mounted) is not None)
+
+
+def _mounted(path: str, mounted: Mapping[str, Embedded]) -> Embedded | None:
+    """Return the mounted file at ``path``; one without a directory is any of its name, if there is but one."""
+    if path in mounted or path.startswith("/"):
+        return mounted.get(path)
+    bare = path.removeprefix("./")
+    same = [text_ for name, text_ in mounted.items() if bare and name.endswith("/" + bare)]
+    return same[0] if len(same) == 1 and bare.endswith(".sh") else None
+
+
+def _shell_options(words: Sequence[Word]) -> tuple[bool, int]:
+    """Return whether a script stands in place (``-c``), and the number of the first word that is no option."""
     inline, index = False, 1
     while index < len(words) and words[index].value[:1] in {"-", "+"}:
         option = words[index].value
@@ -181,6 +216,7 @@ def _shell_options(words: list[Word]) -> tuple[bool, int]:
 _PROGRAMS = frozenset({
     "vllm", "trtllm-serve", "trtllm-llmapi-launch", "sglang", "mpirun", "ray", "nsys", "numactl", "env", "tini",
 })  # fmt: skip
+_EXECUTABLE = re.compile(r"/bin/|\.(?:sh|py)\Z")
 _INTERPRETER = re.compile(r"(?:python|pypy)[\d.]*\Z")
 _SGLANG_FLAGS = re.compile(r"--(?:model-path|disaggregation-|tp-size|tp\b|dp-size|mem-fraction-static|page-size)")
 _VLLM_FLAGS = re.compile(
@@ -212,7 +248,7 @@ def _entrypoint(image: str, name: str, args: list[Word], kind: str) -> tuple[str
     program = first.rpartition("/")[2]
     if first == "-m":
         return ("python3",)
-    if program in _PROGRAMS or program in _SHELLS or _INTERPRETER.match(program) or first.startswith("/"):
+    if program in _PROGRAMS or program in _SHELLS or _INTERPRETER.match(program) or _EXECUTABLE.search(first):
         return ()
     bare = image.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
     flags = " ".join(word.value for word in args if word.value.startswith("--"))
@@ -243,6 +279,8 @@ _ENGINE_SCRIPT = re.compile(r"(?:launch_server|api_server|dynamo/(?:vllm|sglang|
 def is_engine(launch: Launch) -> bool:
     """Tell whether a command starts an engine, itself or behind a wrapper such as ``mpirun``."""
     values = [word.value for word in launch.words[:_LONGEST_WRAPPER]]
+    if "vllm" in values[0] and values[1:2] == ["serve"]:
+        return True
     for number, value in enumerate(values):
         program = value.rpartition("/")[2]
         following = values[number + 1] if number + 1 < len(values) else ""
@@ -258,3 +296,9 @@ def is_engine(launch: Launch) -> bool:
 
 
 _LONGEST_WRAPPER = 64
+
+
+def is_bare(launch: Launch) -> bool:
+    """Tell whether an engine is started without any argument, as a base leaves it to those that patch it."""
+    longest = 2 if launch.words[0].value.rpartition("/")[2] == "vllm" else 3
+    return len(launch.words) <= longest and is_engine(launch)

@@ -143,7 +143,7 @@ class Request(NamedTuple):
     """A request of a ResourceClaimTemplate: its class, the number of devices, the request itself."""
 
     device_class: str
-    count: Node | None
+    number: Node | None
     node: Node
     claim: Node
 
@@ -169,8 +169,8 @@ def _claimed(container: Node, pod: Node, inputs: Inputs) -> Iterator[Devices]:
         if vendor is None:
             continue
         everything = text(request.node.get("allocationMode")) == "All"
-        number = None if everything else 1 if request.count is None else integer(request.count)
-        place = request.claim.place if request.count is None else request.count.place
+        number = None if everything else 1 if request.number is None else integer(request.number)
+        place = request.claim.place if request.number is None else request.number.place
         yield Devices(number, place, request.device_class, vendor)
 
 

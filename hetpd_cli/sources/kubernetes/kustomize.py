@@ -239,14 +239,17 @@ def _matcher(patch: Node, target: Node | None) -> Callable[[Object], bool]:
     """Return the test of what a patch changes: its target's patterns, else its own kind and name."""
     if target is None:
         kind, name = text(patch.get("kind")), text(at(patch, "metadata", "name"))
-        return lambda one: (one.kind, one.name) == (kind, name)
-    wanted = {key: text(target.get(key)) for key in ("kind", "name", "group", "version")}
+        return lambda one: one.kind == kind and name in {one.name, *one.former}
+    wanted = {key: text(target.get(key)) for key in ("kind", "group", "version")}
+    named_as = text(target.get("name"))
     selector = [pair.strip().partition("=") for pair in text(target.get("labelSelector")).split(",") if pair.strip()]
 
     def matches(one: Object) -> bool:
         version = one.api.rpartition("/")[2]
-        found = {"kind": one.kind, "name": one.name, "group": one.group, "version": version}
+        found = {"kind": one.kind, "group": one.group, "version": version}
         labels = at(one.node, "metadata", "labels")
+        if named_as and not any(_fits(named_as, name) for name in (one.name, *one.former)):
+            return False
         return all(not value or _fits(value, found[key]) for key, value in wanted.items()) and all(
             text(at(labels, key.strip("=! "))) == value.lstrip("= ") for key, _, value in selector
         )
@@ -332,7 +335,9 @@ def _finished(one: Object, node: Node) -> Object:
     for count in items(node.get("replicas")):
         number = count.get("count")
         spec = content.get("spec")
-        if text(count.get("name")) == one.name and number is not None and integer(number) is not None and spec:
+        if spec is None or number is None or integer(number) is None:
+            continue
+        if text(count.get("name")) in {one.name, *one.former}:
             content = with_entries(content, {"spec": with_entries(spec, {"replicas": number})})
     name = at(content, "metadata", "name")
     metadata = content.get("metadata")

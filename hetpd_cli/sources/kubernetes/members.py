@@ -21,6 +21,7 @@ from hetpd_cli.sources.launch import Launch, Member, Word
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hetpd_cli.places import Place
     from hetpd_cli.sources.embedded import Embedded
     from hetpd_cli.sources.kubernetes.objects import Inputs, Object
     from hetpd_cli.sources.kubernetes.workloads import Count, Part
@@ -56,16 +57,21 @@ def read_part(part: Part, found: Object, inputs: Inputs, *, patch: bool) -> Part
     read = [_container(node, pod, part, inputs) for node in items(pod.get("containers")) if node.kind == "mapping"]
     early = [_container(node, pod, part, inputs) for node in items(pod.get("initContainers")) if node.kind == "mapping"]
     role, by = _role(part, found)
+    # A native sidecar: an early container that goes on running beside the others.
+    read += [one for one in early if one.is_engine and text(one.node.get("restartPolicy")) == "Always"]
     engines = [one for one in read if one.is_engine]
-    others = [launch for one in early for launch in one.launches]
+    others = [launch for one in early if one not in read for launch in one.launches]
     if _is_beside(part, role, by, bool(engines)):
         return PartRead([], others + [launch for one in read for launch in one.launches])
     main = engines or _main(read, pod, inputs)
-    if not engines and by in {"name", ""} and (not main or devices.devices(main[0].node, pod, inputs) is None):
-        if not (patch and role is not None):
-            return PartRead([], others + [launch for one in read for launch in one.launches])
+    idle = not engines and (not main or devices.devices(main[0].node, pod, inputs) is None)
+    if idle and by in {"name", ""} and not (patch and role is not None):
+        return PartRead([], others + [launch for one in read for launch in one.launches])
     others += [launch for one in read if one not in main for launch in one.launches]
-    members = [_member(one, part, pod, inputs, role, by, alone=len(main) == 1, patch=patch) for one in main]
+    members = []
+    for one in main:
+        named_as = _named(one, part, role, by) if len(main) > 1 else (part.name, part.place, role, by)
+        members.append(_member(one, named_as, settings_of(one, part, pod, inputs, patch=patch), patch=patch))
     return PartRead(members, others)
 
 
@@ -112,38 +118,44 @@ def _container(node: Node, pod: Node, part: Part, inputs: Inputs) -> Container:
         from hetpd_cli.sources.kubernetes.serving import kserve_launch
 
         return Container(node, [kserve_launch(part, args, env, inputs)], mounted, commanded=True)
-    written = bool(command or args)
     words = command + args if command else containers.with_entrypoint(node, args, inputs, text(part.type))
-    found = [_marked(launch, part.incomplete) for launch in containers.launches(words, env, mounted)]
-    return Container(node, found, mounted, written)
+    found = containers.launches(words, env, mounted)
+    bare = any(containers.is_bare(launch) for launch in found)
+    missing = part.incomplete or ("no arguments are given here" if bare else "")
+    return Container(node, [_marked(launch, missing) for launch in found], mounted, bool(found) and not bare)
 
 
 def _marked(launch: Launch, incomplete: str) -> Launch:
     return launch._replace(incomplete=launch.incomplete or incomplete) if incomplete else launch
 
 
-def _member(
-    one: Container, part: Part, pod: Node, inputs: Inputs, role: Stated | None, by: str, *, alone: bool, patch: bool
-) -> Member:  # fmt: skip
-    name, place = part.name, part.place
+Named = tuple[str, "Place", "Stated | None", str]
+"""Name, its place, role and what says the role."""
+
+
+def _named(one: Container, part: Part, role: Stated | None, by: str) -> Named:
+    """Return name and role of one of several engines in a pod: its container's."""
     own = one.node.get("name")
-    if not alone and own is not None and text(own):
-        name, place = text(own), own.place
-        said = role_of_name(name)
-        if said is not None and by != "field":
-            role, by = Stated(said, place, name), "name"
-    # A type such as `worker` says nothing, and the engine is told by its command.
-    settings = settings_of(one, part, pod, inputs, patch=patch)
+    if own is None or not text(own):
+        return part.name, part.place, role, by
+    said = role_of_name(text(own))
+    if said is not None and by != "field":
+        return text(own), own.place, Stated(said, own.place, text(own)), "name"
+    return text(own), own.place, role, by
+
+
+def _member(one: Container, named_as: Named, settings: Section, *, patch: bool) -> Member:
+    name, place, role, by = named_as
     found = sorted(one.launches, key=lambda launch: not containers.is_engine(launch))
-    complete = one.commanded if patch else True
-    return Member(name, place, role, by, settings, tuple(found), one.mounted, complete)
+    return Member(name, place, role, by, settings, tuple(found), one.mounted, one.commanded or not patch)
 
 
 def settings_of(one: Container, part: Part, pod: Node, inputs: Inputs, *, patch: bool) -> Section:
     section = Section("pool", part.place)
     image = one.node.get("image")
     if image is not None and text(image):
-        section.stated["engine.image"] = Stated(text(image), image.place)
+        why = containers.substituted(text(image))
+        section.stated["engine.image"] = Stated(Unknown(why) if why else text(image), image.place)
     workers = number_of(part.workers, part, patch=patch)
     if workers is not None:
         section.stated["workers"] = workers

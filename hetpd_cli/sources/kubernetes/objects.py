@@ -21,13 +21,18 @@ HELM_SOURCE = re.compile(r"^# Source: (\S+)[ \t]*$", re.M)
 
 
 class Object(NamedTuple):
-    """One Kubernetes object: ``api`` is its apiVersion, ``template`` the Helm template that rendered it."""
+    """One Kubernetes object.
+
+    ``api`` is its apiVersion, ``template`` the Helm template that rendered it, ``former`` the names that it had before
+    a kustomization renamed it, by which those above may still speak of it.
+    """
 
     kind: str
     api: str
     name: str
     node: Node
     template: str = ""
+    former: tuple[str, ...] = ()
 
     @property
     def group(self) -> str:
@@ -126,7 +131,9 @@ def _object(node: Node, template: str) -> Object:
 
 def remade(found: Object, node: Node) -> Object:
     """Return an object with another content."""
-    return _object(node, found.template)
+    made = _object(node, found.template)
+    former = found.former if made.name == found.name else (*found.former, found.name)
+    return made._replace(former=former)
 
 
 def is_patch(found: Object) -> bool:
@@ -144,7 +151,9 @@ def is_patch(found: Object) -> bool:
     return not any(text(container.get("image")) or container.get("command") for container in containers)
 
 
-NEVER_PATCHED = frozenset({"LLMInferenceService", "LLMInferenceServiceConfig", "ModelBooster", "RayService"})
+NEVER_PATCHED = frozenset({
+    "LLMInferenceService", "LLMInferenceServiceConfig", "ModelBooster", "RayService", "InferenceService",
+})  # fmt: skip
 """Kinds whose images and commands come from elsewhere."""
 
 

@@ -115,6 +115,9 @@ def _of_object(one: Object, inputs: Inputs, limits: Limits) -> list[Group]:
         config = ray_config(one.node, inputs, limits)
         return [] if config is None else _of_ray([config], inputs, _format(one))
     members, others = _read(one, inputs, patch=False)
+    runtime = text(at(one.node, "spec", "runtime", "name"))
+    if one.kind == "InferenceService" and not members and at(one.node, "spec", "decoder") is not None:
+        return _grouped(one, [], others, f"its runtime {runtime or '(chosen by OME)'} is not among the inputs")
     return _grouped(one, members, others)
 
 
@@ -184,9 +187,9 @@ def _of_kustomization(source: SourceText, node: Node, limits: Limits) -> list[Gr
     for one in built.objects:
         result += _of_patch(one, inputs) if is_patch(one) else _of_object(one, inputs, limits)
     if not any(group.members for group in result) and (built.missing or text(node.get("kind")) == "Component"):
-        unresolved = NO_BASE
-        if any(_concerns(node) or "prefill" in written or "decode" in written for written in (source.text,)):
-            return [Group("", "Kustomization", node.place, (), unresolved=unresolved)]
+        changes = any(node.get(key) is not None for key in ("patches", "patchesStrategicMerge", "components"))
+        if changes and any(word in source.text for word in ("prefill", "decode")):
+            return [Group("", "Kustomization", node.place, (), unresolved=NO_BASE)]
     return result
 
 

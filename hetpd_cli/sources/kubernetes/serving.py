@@ -89,6 +89,8 @@ def flag_words(options: Node, inputs: Inputs) -> Iterator[Word]:
             yield _word(inputs, flag if value.value else "--no-" + flag[2:], key.place)
             continue
         yield _word(inputs, flag, key.place)
+        if value.kind == "scalar" and not value.source:
+            continue
         yield from _values(value, inputs)
 
 

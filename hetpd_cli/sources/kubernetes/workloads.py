@@ -16,7 +16,6 @@ from hetpd_cli.sources.kubernetes.nodes import (
     scalar,
     sequence,
     text,
-    with_entries,
 )
 
 if TYPE_CHECKING:
@@ -296,10 +295,10 @@ def _model_serving(found: Object, spec: Node, inputs: Inputs) -> Iterator[Part]:
             continue
         place = _named_at(name, role.place)
         more = role.get("workerReplicas")
-        workers = (Count(role.get("replicas"), 1), Count(spec.get("replicas"), 1))
+        workers: tuple[Count, ...] = (Count(role.get("replicas"), 1), Count(spec.get("replicas"), 1))
         if inputs.scaled(found, text(name)) is not None:
             workers = (Count(None, None, "an autoscaler sets the replicas"),)
-        size = _one_more(more, 0)
+        size = one_more(more, 0)
         variables: dict[str, Node | str] = {
             "ENTRY_ADDRESS": RUNS,
             "WORKER_INDEX": scalar(place, "0"),
@@ -308,7 +307,7 @@ def _model_serving(found: Object, spec: Node, inputs: Inputs) -> Iterator[Part]:
         yield Part(text(name), place, template, role.get("workerTemplate"), name, None, workers, (size,), variables)
 
 
-def _one_more(more: Node | None, otherwise: int) -> Count:
+def one_more(more: Node | None, otherwise: int) -> Count:
     """Return the nodes of a worker with one leading node and ``more`` others."""
     from hetpd_cli.sources.kubernetes.nodes import integer
 
@@ -319,53 +318,9 @@ def _one_more(more: Node | None, otherwise: int) -> Count:
 
 
 def _ome(found: Object, spec: Node, inputs: Inputs) -> Iterator[Part]:
-    """Yield engine (prefill where there is a decoder), decoder and router of OME's runtimes and services."""
-    del inputs
-    both = any(spec.get(key) is not None for key in ("decoderConfig", "decoder"))
-    for key, role in (("engineConfig", "prefill"), ("decoderConfig", "decode"), ("routerConfig", "router"),
-                      ("engine", "prefill"), ("decoder", "decode"), ("router", "router")):  # fmt: skip
-        config = spec.get(key)
-        pod = None if config is None else _runner(config.get("leader") or config)
-        if config is None or pod is None:
-            continue
-        named_by = spec.entry(key)
-        place = config.place if named_by is None else named_by.key.place
-        worker = config.get("worker")
-        worker_pod = None if worker is None else _runner(worker)
-        size = None if worker is None else worker.get("size")
-        nodes = () if config.get("leader") is None else (_one_more(size, 1 if worker is not None else 0),)
-        variables: dict[str, Node | str] = {}
-        if nodes:
-            total = nodes[0].default
-            variables = {"LWS_LEADER_ADDRESS": RUNS, "LWS_WORKER_INDEX": scalar(place, "0")}
-            variables["LWS_GROUP_SIZE"] = scalar(place if size is None else size.place, str(total)) if total else RUNS
-        says = scalar(place, role if both or role == "router" else "aggregated")
-        lowest, most = config.get("minReplicas"), config.get("maxReplicas")
-        workers = _between(lowest, most)
-        metadata = mapping(config.place, [entry(name, value) for name in ("labels", "annotations")
-                                          if (value := config.get(name)) is not None])  # fmt: skip
-        yield Part(
-            key, place, template_of(pod, metadata), None if worker_pod is None else template_of(worker_pod),
-            says if role != "router" else None, says if role == "router" else None, (workers,), nodes, variables,
-        )  # fmt: skip
+    from hetpd_cli.sources.kubernetes.ome import service_parts
 
-
-def _between(lowest: Node | None, most: Node | None) -> Count:
-    """Return the workers of an autoscaled range: known only if both ends are the same."""
-    if lowest is not None and most is not None and text(lowest) == text(most):
-        return Count(lowest, None)
-    if lowest is None and most is None:
-        return Count(None, None, "the replicas are not stated")
-    return Count(None, None, "an autoscaler sets the replicas")
-
-
-def _runner(holder: Node) -> Node | None:
-    """Return the pod of a ``runner``, a container among the fields of a pod."""
-    runner = holder.get("runner")
-    if runner is None or runner.kind != "mapping":
-        return holder if holder.get("containers") is not None else None
-    more = items(holder.get("containers"))
-    return with_entries(holder, {"runner": None, "containers": sequence(runner.place, [runner, *more])})
+    yield from service_parts(found, spec, inputs)
 
 
 def _dynamo(found: Object, spec: Node, inputs: Inputs) -> Iterator[Part]:
