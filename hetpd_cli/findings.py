@@ -220,3 +220,11 @@ class Report(NamedTuple):
     rules: int
     settling: tuple[tuple[str, int], ...]
     texts: Mapping[str, str]
+
+    @property
+    def left_open(self) -> frozenset[tuple[str, str]]:
+        """Path and code of each undecided verdict, for every file of its deployment."""
+        files = {entry.path: (entry.path, *entry.joined) for entry in self.inputs}
+        return frozenset(
+            (path, entry.code) for entry in self.undecided for path in files.get(entry.path, (entry.path,))
+        )

@@ -9,7 +9,9 @@ import pytest
 from hetpd_cli.checking import Plan, run
 from hetpd_cli.configuration.read import parse
 from hetpd_cli.configuration.rules import configured
+from hetpd_cli.deployment import Stated
 from hetpd_cli.engine.catalogue import catalogue
+from hetpd_cli.engine.contract import report_on
 from hetpd_cli.engine.fact_list import chosen, fact_groups
 from hetpd_cli.engine.scopes import Scopes
 from hetpd_cli.facts.values import Unknown
@@ -99,6 +101,12 @@ def test_facts_are_shown_with_the_file_that_states_them() -> None:
     ]
 
 
+def test_a_contract_is_of_the_deployment_and_the_other_half_says_with_what_it_is_joined() -> None:
+    report = report_on(readings())
+    assert [(one.prefill, one.decode) for one in report.contracts] == [("prefill", "decode")]
+    assert [one.detail for one in report.inputs] == ["", "joined with run/prefill.sh"]
+
+
 # -- suppressions -----------------------------------------------------------------------------------------------
 
 
@@ -111,6 +119,19 @@ def test_a_comment_in_either_file_suppresses(prefill: SourceText, decode: Source
     assert "unused-suppression" not in [one.name for one in report.findings]
 
 
+@pytest.mark.parametrize("path", ["run/prefill.sh", "run/decode.sh", "run"])
+def test_a_table_for_either_file_suppresses(path: str) -> None:
+    toml = f'[[suppress]]\nrule = "{DTYPE}"\npath = "{path}"\nreason = "until March"\n'
+    report = checked(readings(), toml)
+    assert dtype(report).suppressed == "until March"
+    assert "unused-suppression" not in [one.name for one in report.findings]
+
+
+def test_a_table_for_another_file_does_not() -> None:
+    toml = f'[[suppress]]\nrule = "{DTYPE}"\npath = "run/other.sh"\nreason = "until March"\n'
+    assert dtype(checked(readings(), toml)).suppressed is None
+
+
 def test_a_comment_without_effect_is_reported_once_though_both_readings_have_its_text() -> None:
     prefill = SourceText(PREFILL.path, f"echo  {COMMENT}{PREFILL.text}")
     report = checked(readings(prefill))
@@ -118,6 +139,14 @@ def test_a_comment_without_effect_is_reported_once_though_both_readings_have_its
     assert [(one.name, one.primary.path) for one in report.findings if one.code > "HPD9"] == [
         ("unused-suppression", "run/prefill.sh")
     ]
+
+
+def test_a_comment_for_a_rule_that_is_open_is_not_unused_in_either_file() -> None:
+    given = readings(PREFILL, commented(DECODE))
+    given[0].deployments[0].pools[0].settings.stated["kv.dtype"] = Stated(Unknown("$KV is not set"), None)
+    report = checked(given)
+    assert DTYPE in [one.name for one in report.undecided]
+    assert "unused-suppression" not in [one.name for one in report.findings]
 
 
 def test_a_comment_in_a_manifest_and_in_a_script_within_it() -> None:

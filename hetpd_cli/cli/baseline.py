@@ -23,9 +23,8 @@ def looked(outcome: Outcome, plan: Plan) -> Looked:
     report = outcome.report
     faulty = {found.primary.path for found in report.findings if found.code < "HPD1" and found.severity == "error"}
     decided = {entry.path for entry in report.inputs if entry.status == "checked"} - faulty
-    undecided = {(entry.path, entry.code) for entry in report.undecided}
     codes = {rule.code for rule in plan.selected}
-    return Looked(frozenset(decided), frozenset(undecided), frozenset(codes), plan.directories)
+    return Looked(frozenset(decided), report.left_open, frozenset(codes), plan.directories)
 
 
 def write_baseline(path: str | None, outcome: Outcome, plan: Plan) -> None:

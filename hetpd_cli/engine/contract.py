@@ -692,6 +692,8 @@ def _detail(reading: Reading, labels: tuple[str, ...]) -> str:
     said = [reading.detail] if reading.detail else []
     if reading.problems and reading.status != "unreadable":
         said.append(f"faults of the input: {len(reading.problems)} (hetpd check names them)")
-    if reading.status == "checked" and not labels:
+    if reading.joined and not reading.deployments:
+        said.append(f"joined with {', '.join(reading.joined)}")
+    elif reading.status == "checked" and not labels:
         said.append("no boundary")
     return "; ".join(said)

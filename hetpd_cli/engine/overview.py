@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hetpd_cli.deployment import DECODE, PREFILL
 from hetpd_cli.facts.registry import derivation
 from hetpd_cli.facts.values import ASSUMED, DEFAULT, STATED, UNKNOWN
-from hetpd_cli.fields import field
+from hetpd_cli.fields import field, fields
 from hetpd_cli.findings import DEGREES, FactCounts, PoolReport
 
 if TYPE_CHECKING:
@@ -42,15 +42,15 @@ Fields = dict[str, frozenset[str]]
 def fields_read(rules: Iterable[Rule]) -> Fields:
     """Return the fields that ``rules`` read of pools and handoffs, directly or through derived facts."""
     found: dict[str, set[str]] = {ANY: set(), PREFILL: set(), DECODE: set(), HANDOFF: set()}
-    names = {name for rule in rules for name in rule.reads}
-    stack = [
-        (_OWNERS[prefix], path) for prefix, _, path in (name.partition(".") for name in names) if prefix in _OWNERS
-    ]
-    seen = set(stack)
+    names: set[str] = set().union(*(rule.reads for rule in rules))
+    parted = [name.partition(".") for name in names]
+    seen = {(_OWNERS[prefix], path) for prefix, _, path in parted if prefix in _OWNERS}
+    stack = list(seen)
+    known = {"pool": fields("pool"), HANDOFF: fields(HANDOFF)}
     while stack:
         owner, path = stack.pop()
         kind = HANDOFF if owner == HANDOFF else "pool"
-        if field(kind, path) is not None:
+        if path in known[kind] or field(kind, path) is not None:
             found[owner].add(path)
             continue
         for behind in _behind(owner, kind, path):
@@ -77,14 +77,14 @@ def _behind(owner: str, kind: str, path: str) -> list[tuple[str, str]]:
     return found
 
 
-def fact_counts(scopes: Scopes, fields: Fields) -> FactCounts:
-    """Count where the ``fields`` of all pools and handoffs come from."""
+def fact_counts(scopes: Scopes, counted: Fields) -> FactCounts:
+    """Count where the fields ``counted`` of all pools and handoffs come from."""
     origins: Counter[str] = Counter()
     for pool in scopes.deployment.pools:
-        of_role = fields.get(pool.role or "", frozenset())
-        _count(scopes.pool(pool.name), fields[ANY] | of_role, origins)
+        of_role = counted.get(pool.role or "", frozenset())
+        _count(scopes.pool(pool.name), counted[ANY] | of_role, origins)
     for boundary in scopes.boundaries:
-        _count(boundary.subjects[HANDOFF], fields[HANDOFF], origins)
+        _count(boundary.subjects[HANDOFF], counted[HANDOFF], origins)
     stated, assumed, default, unknown = (origins.pop(origin, 0) for origin in (STATED, ASSUMED, DEFAULT, UNKNOWN))
     return FactCounts(stated, assumed, default, origins.total(), unknown)
 

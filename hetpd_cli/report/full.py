@@ -92,9 +92,17 @@ def _headers(report: Report, pen: _Pen) -> list[str]:
     rows: list[str] = []
     for item in shown:
         lead, first, second = header(item, pen.options)
-        rows += pen.flow(lead, first, 4)
-        rows += [pen.style("faint", f"    {row.lstrip()}") for row in wrap(second, pen.options.width, 4, 4) if row]
+        if pen.options.width is not None and width(f"{lead} {first.partition(' ')[0]}") > pen.options.width:
+            # A long path: what follows it stands on lines of its own.
+            rows += [pen.style("strong", lead), *_indented(first, pen)]
+        else:
+            rows += pen.flow(lead, first, 4)
+        rows += [pen.style("faint", row) for row in _indented(second, pen)]
     return [*rows, f"and {len(items) - len(shown)} more checked"] if len(items) > len(shown) else rows
+
+
+def _indented(text: str, pen: _Pen) -> list[str]:
+    return [f"    {row.lstrip()}" for row in wrap(text, pen.options.width, 4, 4) if row]
 
 
 # Findings

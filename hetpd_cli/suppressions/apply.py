@@ -107,7 +107,7 @@ class Suppressions:
         A suppression is not unused where its input was not checked, or where its rule was left undecided.
         """
         checked = {entry.path for entry in report.inputs if entry.status == "checked"}
-        undecided = {(entry.path, entry.code) for entry in report.undecided}
+        undecided = report.left_open
         paths = [entry.path for entry in report.inputs]
         problems = list(self._problems)
         for one in (one for some in self._suppressors.values() for one in some):
@@ -172,7 +172,7 @@ def _covers(one: Suppressor, finding: Finding, folder: str) -> bool:
             for spot in finding.places
         )
     entry = one.entry
-    if not matches_path(finding.primary.path, entry.path, folder):
+    if not any(matches_path(path, entry.path, folder) for path in {spot.place.path for spot in finding.places}):
         return False
     if entry.handoff != "*" and not all(matches_handoff(label, entry.handoff) for label in finding.boundaries):
         return False

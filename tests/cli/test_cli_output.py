@@ -120,7 +120,9 @@ def test_quiet_and_verbose(capsys: pytest.CaptureFixture[str]) -> None:
     for name, options in {"plain": [], "quiet": ["-q"], "verbose": ["-v"], "both": ["-q", "-v"]}.items():
         run(["check", FAULTY, *options])
         printed[name] = capsys.readouterr().out
-    assert printed["plain"].startswith(printed["quiet"])
+    header, _, findings = printed["plain"].partition("\n\n")
+    assert header.startswith(FAULTY)
+    assert findings.startswith(printed["quiet"])
     for part in ("coupling matrix", "undecided:", "errors in"):
         assert (part in printed["plain"], part in printed["quiet"], part in printed["verbose"]) == (True, False, True)
     assert "HPD503" in printed["verbose"]

@@ -82,6 +82,14 @@ def test_nothing_is_wider_than_the_terminal() -> None:
     assert not any(row.lstrip().startswith("·") for row in rows)
 
 
+def test_a_long_path_has_a_line_of_its_own() -> None:
+    path = f"{'a' * 70}.yaml"
+    lead, first, *rest = header(*pools(), options=Options(width=80), path=path)
+    assert lead == f"{path} (hetpd):"
+    assert first.startswith("    prefill 4 x TP1")
+    assert max(map(len, (first, *rest))) <= 80
+
+
 def test_only_the_full_report_has_headers_and_not_when_quiet() -> None:
     item = InputReport(PATH, "hetpd", "checked", pools=pools())
     given = report(finding(at(DEPLOYMENT, "fp16")), inputs=(item,), texts={PATH: DEPLOYMENT})

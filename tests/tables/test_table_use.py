@@ -59,7 +59,7 @@ def test_facts_ask_for_columns_that_are_there(monkeypatch) -> None:
     for module in (placement, representation):
         monkeypatch.setattr(module, "cell", record)
     for derivation in derivations("pool").values():
-        if derivation.inputs[:1] in {("accelerator",), ("model.id",)}:
+        if derivation.inputs[:1] in {("accelerator",), ("model.base",)}:
             derivation.function(*["x"] * len(derivation.inputs))
     assert len(asked) > 10
     for name, column in asked:
