@@ -10,6 +10,7 @@ import re
 from hetpd_cli.facts.registry import Default, Found, default_of, derived
 from hetpd_cli.facts.values import NONE, Unknown, Value
 from hetpd_cli.tables import cell, covers
+from hetpd_cli.tables.images import repository_of
 
 _VLLM = ("vllm", "vllm-ascend")
 _PLAIN_ATTENTION = ("mha", "gqa", "mqa")
@@ -28,17 +29,23 @@ def _read(engine: Value, version: Value) -> bool:
     return spec is not None and covers(spec, version if isinstance(version, str) else None)
 
 
+_DYNAMO_IMAGES = ("vllm-runtime", "ai-dynamo-vllm-runtime")
+
 # -- connector -------------------------------------------------------------------------------------------------
 
 
 @default_of("connector.name")
-def connector_name(engine__name: Value, engine__version: Value, role: Value) -> Default | None:
+def connector_name(
+    engine__name: Value, engine__version: Value, engine__image: Value, role: Value
+) -> Default | None:
     """Return the connector of an engine that is told of none.
 
-    vLLM has none without --kv-transfer-config. SGLang takes Mooncake for a prefill or decode server (0.5.2 to 0.5.23,
+    vLLM has none without --kv-transfer-config; Dynamo's worker around it chose one itself in some releases. SGLang takes Mooncake for a prefill or decode server (0.5.2 to 0.5.23,
     disaggregation_transfer_backend).
     """
     if engine__name in _VLLM:
+        if isinstance(engine__image, str) and repository_of(engine__image).rpartition("/")[2] in _DYNAMO_IMAGES:
+            return None
         return Default(NONE, "vLLM has no connector without --kv-transfer-config")
     if engine__name == "sglang" and role != "aggregated" and _read(engine__name, engine__version):
         return Default("mooncake", "default of --disaggregation-transfer-backend (SGLANG-ARGS-ALL)")

@@ -98,3 +98,43 @@ def router_speaks_connector(router__speaks: Value, prefill__connector__name: Val
     if NONE in spoken:
         return Unknown("a word of router.speaks names no connector")
     return False
+
+
+_BACKEND_VARIABLES = ("NIXL", "UCX", "MOONCAKE", "MPI")
+"""Backends that TRTLLM_USE_{}_KVCACHE=1 makes the default, the first one first."""
+
+
+@derived(
+    "pool",
+    "connector.effective_backend",
+    lenient=("engine.version", *(f"env.TRTLLM_USE_{name}_KVCACHE" for name in _BACKEND_VARIABLES)),
+)
+def effective_backend(
+    connector__backends: tuple[str, ...],
+    engine__version: Value,
+    env__TRTLLM_USE_NIXL_KVCACHE: Value,  # noqa: N803
+    env__TRTLLM_USE_UCX_KVCACHE: Value,  # noqa: N803
+    env__TRTLLM_USE_MOONCAKE_KVCACHE: Value,  # noqa: N803
+    env__TRTLLM_USE_MPI_KVCACHE: Value,  # noqa: N803
+) -> Value:
+    """Backend of TensorRT-LLM's transceiver; `DEFAULT` is the first that a variable chooses, else UCX or NIXL.
+
+    Source: NVIDIA/TensorRT-LLM@00620eb0 kv_cache_transceiver.py, _resolve_default_backend.
+    """
+    word = str(connector__backends[0]).upper() if len(connector__backends) == 1 else ""
+    if word != "DEFAULT":
+        return word or Unknown("a transceiver has one backend")
+    chosen = (
+        env__TRTLLM_USE_NIXL_KVCACHE,
+        env__TRTLLM_USE_UCX_KVCACHE,
+        env__TRTLLM_USE_MOONCAKE_KVCACHE,
+        env__TRTLLM_USE_MPI_KVCACHE,
+    )
+    for name, setting in zip(_BACKEND_VARIABLES, chosen, strict=True):
+        if setting == "1":
+            return name
+        if isinstance(setting, Unknown):
+            return Unknown("what DEFAULT stands for is not known")
+    release = engine__version.identity if isinstance(engine__version, Unknown) else engine__version
+    identity = f"DEFAULT backend of {release}" if release else None
+    return Unknown("what DEFAULT stands for depends on the release", ("UCX", "NIXL"), identity)

@@ -24,6 +24,7 @@ def lease_extension(connector__lease_s: float) -> int:
 
 _ABORT_ENV = "VLLM_NIXL_ABORT_REQUEST_TIMEOUT"
 _ABORT_DEFAULT_S = 480.0
+_OLD_ABORT_DEFAULT_S = 120.0
 _LONGEST_DIGITS = 10
 
 
@@ -50,8 +51,8 @@ def hold_s(
 ) -> Value | Found:
     """Seconds that a source keeps blocks which nobody fetches and nobody asks after (vLLM with NIXL).
 
-    From 0.22 on the lease; before it one timer, VLLM_NIXL_ABORT_REQUEST_TIMEOUT, 480 s where it is known not to be
-    set. Source: vLLM 0.16 to 0.21 envs.py and nixl connector, 0.22 to 0.33 nixl scheduler.
+    From 0.22 on the lease; before it one timer, VLLM_NIXL_ABORT_REQUEST_TIMEOUT, 480 s (0.11: 120 s) where it is known
+    not to be set. Source: vLLM 0.11 to 0.21 envs.py and nixl connector, 0.22 to 0.33 nixl scheduler.
     """
     if engine__name != "vllm" or connector__name != "nixl" or not is_version(engine__version):
         return Unknown("how long this connector keeps blocks is not known")
@@ -64,7 +65,8 @@ def hold_s(
     if written is not None:
         return float(written) if written.isdecimal() and len(written) < _LONGEST_DIGITS else Unknown("no whole number")
     if settings == (NONE, NONE):
-        return Found(_ABORT_DEFAULT_S, f"default of {_ABORT_ENV} in vLLM {engine__version}", DEFAULT)
+        seconds = _OLD_ABORT_DEFAULT_S if version_in(engine__version, "<0.12") else _ABORT_DEFAULT_S
+        return Found(seconds, f"default of {_ABORT_ENV} in vLLM {engine__version}", DEFAULT)
     return Unknown(f"{_ABORT_ENV} is not stated")
 
 

@@ -68,7 +68,9 @@ SIZES = {"parallelism.tp": 8, "parallelism.pp": 2, "parallelism.dp": 4, "paralle
         ("sglang", {"parallelism.dp": 1}, 16, 4),
         ("sglang", {"parallelism.dp": ANY, "parallelism.dp_attention": False}, U, 4),
         ("sglang", {"parallelism.dp": ANY, "parallelism.dp_attention": True}, 16, U),
-        ("tensorrt-llm", {}, U, 8),
+        ("tensorrt-llm", {}, 32, 8),
+        ("tensorrt-llm", {"parallelism.ep": 8, "parallelism.dp_attention": True, "parallelism.cp": 1}, 16, 8),
+        ("other", {}, U, 8),
         (ANY, {}, U, U),
     ],
 )
@@ -91,7 +93,23 @@ def test_ranks(engine, changed, ranks, attention_tp) -> None:
         ("vllm/vllm-openai", U),
         ("vllm/vllm-openai@sha256:0.24.0", U),
         ("vllm/vllm-openai-fork:v0.24.0", U),
-        ("registry.example/vllm/vllm-openai:v0.24.0", U),
+        ("registry.example:5000/vllm/vllm-openai:v0.24.0", "0.24.0"),
+        ("registry.example/openai:v0.24.0", U),
+        ("vllm/vllm-openai:v0.20.0-ubuntu2404", "0.20.0"),
+        ("vllm/vllm-openai:v0.20.0-dev.3", U),
+        ("lmsysorg/sglang:v0.5.12-rocm700-mi35x", "0.5.12"),
+        ("quay.io/ascend/vllm-ascend:v0.11.0rc1-a3", "0.11.0rc1"),
+        ("nvcr.io/nvidia/tensorrt-llm/release:1.3.0rc18", "1.3.0rc18"),
+        ("nvcr.io/nvidia/ai-dynamo/vllm-runtime:0.9.0", "0.14.1"),
+        ("nvcr.io/nvidia/ai-dynamo/vllm-runtime:1.3.0-efa", "0.23.0"),
+        ("nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.1.1", "0.5.10.post1"),
+        ("nvcr.io/nvidia/ai-dynamo/tensorrtllm-runtime:1.3.0", "1.3.0rc19"),
+        ("nvcr.io/nvidia/ai-dynamo/vllm-runtime:1.2.0-deepseek-v4-cuda13-dev.3", U),
+        ("nvcr.io/nvidia/ai-dynamo/vllm-runtime:9.0.0", U),
+        ("my-registry/vllm-runtime:1.3.0", U),
+        ("ghcr.io/llm-d/llm-d-cuda:v0.9.0", "0.26.0"),
+        ("ghcr.io/llm-d/llm-d-rocm:v0.9.0", U),
+        ("ghcr.io/llm-d/llm-d-cuda:latest", U),
     ],
 )
 def test_version_of_an_image(image, version) -> None:
@@ -106,6 +124,23 @@ def test_a_stated_version_wins_over_the_image_and_a_fork_without_digest_is_no_id
         boundary({"engine.image": image}).fact("prefill.engine.version").value for image in ("x@sha256:1", "x:latest")
     )
     assert (pinned.identity, loose.identity) == ("x@sha256:1", None)
+    tagged = boundary({"engine.image": "my/vllm-runtime:my-tag"}).fact("prefill.engine.version").value
+    assert tagged.identity == "my/vllm-runtime:my-tag"
+
+
+@pytest.mark.parametrize(
+    ("image", "platform"),
+    [
+        ("vllm/vllm-openai:nightly", "cuda"),
+        ("vllm/vllm-openai-rocm:nightly", "rocm"),
+        ("lmsysorg/sglang:v0.5.12-rocm700-mi35x", "rocm"),
+        ("quay.io/ascend/vllm-ascend:main", "npu"),
+        ("nvcr.io/nvidia/ai-dynamo/vllm-runtime:my-tag", "cuda"),
+        ("my-registry/vllm-runtime:my-tag", U),
+    ],
+)
+def test_platform_of_an_image(image, platform) -> None:
+    assert of_pool({"engine.image": image}, "engine.built_for") == platform
 
 
 def test_look_ups_say_where_the_value_stands() -> None:
@@ -251,8 +286,12 @@ def test_a_demand_takes_one_side_and_an_ability_takes_both(prefill, decode, dema
 def test_an_unknown_version_is_covered_only_by_what_holds_for_all() -> None:
     scope = boundary(side("vllm", "nixl", ANY), side("vllm", "nixl", ANY))
     assert value(scope, "handoff.carries") == "bytes"
-    assert value(scope, "handoff.needs_divisible_tp") == U
-    assert "version" in scope.fact("handoff.needs_divisible_tp").value.reason
+    assert value(scope, "handoff.needs_divisible_tp") is True
+    assert value(scope, "handoff.permutes_by_setting") == U
+    assert "version" in scope.fact("handoff.permutes_by_setting").value.reason
+    newer = boundary(side("vllm", "nixl", "9.9.0"), side("vllm", "nixl", "9.9.0")).fact("handoff.needs_divisible_tp")
+    assert newer.unknown
+    assert "<0.34" in newer.value.reason
 
 
 @pytest.mark.parametrize(

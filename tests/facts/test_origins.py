@@ -72,7 +72,7 @@ SILENT = f"{VLLM}, accelerator: h200, connector: nixl, unstated: default"
 
 def test_two_silent_pools_are_equal_only_where_all_behind_a_default_is() -> None:
     def same_block_size(prefill: str, decode: str, defaults: str = SILENT) -> Any:
-        scope = boundary(prefill, decode, defaults)
+        scope = boundary(prefill, decode, defaults, model="in-house/thing")
         truth = equal(scope.fact("prefill.kv.block_size").value, scope.fact("decode.kv.block_size").value)
         return truth if isinstance(truth, bool) else None
 
