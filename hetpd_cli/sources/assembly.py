@@ -269,7 +269,7 @@ def _finished(index: int, reading: Reading, units: list[Unit], texts: Sequence[S
         joined = {part.path for unit in elsewhere for part in (unit, *_parts(unit))} - {reading.path}
         return reading._replace(status="checked", detail="", joined=tuple(sorted(joined)))
     status, detail = _unpaired(reading, pairs, own)
-    return reading._replace(status=status, detail=detail)
+    return reading._replace(status=status, detail=detail, problems=())
 
 
 def _hands_over(worker: Worker) -> bool:

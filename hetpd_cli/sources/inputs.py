@@ -146,32 +146,29 @@ NO_FORMAT = "no known format: a deployment file has `hetpd: 1` at its top"
 
 def _read_foreign(source: SourceText, limits: Limits) -> Reading | None:
     """Return the groups of workers in a manifest or a script; None if it is neither."""
-    from hetpd_cli.sources import launch_lines
     from hetpd_cli.sources.kubernetes import reader as kubernetes
+    from hetpd_cli.sources.launch_lines import NAMES, MarkdownReader, ShellReader
 
     if kubernetes.claims(source):
         tree = parse(source, limits, collect_ambiguous=False)
-        broken = next((problem for problem in tree.problems if problem.rule in UNPARSED), None)
         if kubernetes.recognises(tree):
-            groups = tuple(kubernetes.groups(source, tree, limits))
-            return _of_groups(source, groups, () if broken is None else (broken,))
-        if broken is not None and TEMPLATE_MARK in source.text:
-            return Reading(source.path, kubernetes.FORMAT, "unresolved", RENDER_FIRST, texts=(source,))
-        return None
-    if launch_lines.claims(source):
-        return _of_groups(source, tuple(launch_lines.groups(source, limits)), ())
+            return _of_groups(source, kubernetes.groups(source, tree, limits), tree.problems)
+        broken = next((problem for problem in tree.problems if problem.rule in UNPARSED), None)
+        if broken is not None and NAMES.search(source.text):
+            return Reading(source.path, "Kubernetes", "unreadable", broken.message, (), (broken,), (source,))
+    for reader in (MarkdownReader(), ShellReader()):
+        if reader.claims(source):
+            return _of_groups(source, reader.groups(source, limits), ())
     return None
 
 
-TEMPLATE_MARK = "{{"
-RENDER_FIRST = "a template: render it first, for example with `helm template`"
-
-
-def _of_groups(source: SourceText, groups: tuple[Group, ...], problems: tuple[Problem, ...]) -> Reading:
+def _of_groups(source: SourceText, groups: list[Group], problems: tuple[Problem, ...]) -> Reading:
+    """Return a reading of which no deployment has been made yet; ``problems`` count if it turns out to have one."""
     texts = {source.path: source, **{text.path: text for group in groups for text in group.texts}}
     formats = dict.fromkeys(group.format for group in groups)
     shown = ", ".join(formats) or None
-    return Reading(source.path, shown, "not-pd", "", (), problems, tuple(texts.values()), groups)
+    detail = "" if groups else "no inference engine is launched"
+    return Reading(source.path, shown, "not-pd", detail, (), problems, tuple(texts.values()), tuple(groups))
 
 
 def _parsed(reader: Reader, source: SourceText, limits: Limits) -> Reading | None:
