@@ -67,9 +67,8 @@ def test(expander: Expander, source: Embedded, start: int, end: int) -> Truth:
     return _Test(expander, operands, double).value()
 
 
-_ROLE_VARIABLE = re.compile(
-    r"\$\{?(\w*(?:ROLE|RANK|NODE|INDEX|MODE|TYPE|STAGE|PHASE|role|rank|node|index|mode|type)\w*|\d)"
-)
+_ROLE_NAMES = re.compile(r"ROLE|RANK|NODE|INDEX|MODE(?!L)|TYPE|STAGE|PHASE|^\d$", re.I)
+_USES = re.compile(r"\$\{?(\w+)")
 
 
 def depends_on_role(expander: Expander, text: str) -> bool:
@@ -78,7 +77,9 @@ def depends_on_role(expander: Expander, text: str) -> bool:
     Such a script is run with other values too.
     """
     defaulted = expander.state.defaulted
-    return bool(defaulted) and any(found[1] in defaulted for found in _ROLE_VARIABLE.finditer(text))
+    return bool(defaulted) and any(
+        found[1] in defaulted and _ROLE_NAMES.search(found[1]) for found in _USES.finditer(text)
+    )
 
 
 def test_words(expander: Expander, words: Sequence[Word]) -> Truth:

@@ -222,13 +222,16 @@ def _command(evaluator: Evaluator, node: Node) -> str:
     if not spans:
         return _assignments(evaluator, node)
     before = _own_lines(evaluator, before, spans[0][0])
+    span = (spans[0][0], spans[-1][1])
+    if script.text[slice(*spans[0])] in ("[", "[["):
+        evaluator.outcome = conditions.test(evaluator.expander, script.source, *span)
+        return GO_ON
     words, incomplete = evaluator.expand(spans)
     env: dict[str, Word] = {}
     for child in before:
         prefix_word(evaluator, child, env)
     if not words:
         return GO_ON
-    span = (spans[0][0], spans[-1][1])
     return builtins.run(evaluator, words, env, incomplete or broken, span)
 
 

@@ -143,7 +143,7 @@ def _item(use: _Use, array: Array, index: tuple[int, int] | None) -> Value | str
         return array.incomplete
     if -len(array.items) <= number < len(array.items):
         return Scalar(array.items[number], array.place)
-    return None
+    return Scalar((), array.place)
 
 
 def _array(value: Value | str | None) -> Array | str | None:
@@ -170,7 +170,8 @@ def unset_reason(name: str) -> str:
 
 def _of_value(use: _Use, name: str, value: Value | str | None) -> Parts:
     if value is None:
-        return use.unknown(unset_reason(name))
+        given = name.isdigit() and use.expander.state.arguments is not None
+        return [] if given else use.unknown(unset_reason(name))
     if isinstance(value, str):
         return use.unknown(value)
     if isinstance(value, Array):
@@ -308,6 +309,9 @@ def _default(use: _Use, name: str, value: Value | str | None, sign: str, at: int
         return use.unknown(unset_reason(name))
     operand = _operand(use, at, last)
     if held is None:
+        if at == last:
+            # Written so that the shell does not object to what is to come from outside.
+            return use.maybe_nothing(unset_reason(name))
         use.expander.defaults_taken += 1
     if kind == "=" and not name.isdigit():
         use.expander.state.set(name, Scalar(bare(operand), use.written.place()))

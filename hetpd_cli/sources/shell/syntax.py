@@ -23,6 +23,14 @@ Span = tuple[int, int]
 
 # Not a redirection from a file and into another one: nobody writes these without blanks.
 _PLACEHOLDER = re.compile(r"(?<![<\d&])<(?=[A-Za-z][\w.:/-]*>)([\w.:/-]+)>")
+_VALUE = r"(?:[^\s'\"$`\\();&|<>]|'[^'\n]*'|\"[^\"\n\\]*\"|\$\w+|\$\{[^}\n]*\}|\$?\(\([^\n()]*\)\)|\([^()\n]*\))*"
+# The parser takes what follows several assignments for a command of theirs, be it on the next line and a reserved word.
+# A lone word there may end a here-document.
+_ASSIGNMENTS = re.compile(
+    rf"^([ \t]*(?:\w+\+?={_VALUE}[ \t]+)+\w+\+?={_VALUE}[ \t]*)\n"
+    r"(?=\s*(?:(?:else|elif|fi|done|esac|\}|;;)(?!\w)|(?![ \t]*\w+[ \t]*$)))",
+    re.M,
+)
 _PARSER: list[Any] = []
 
 
@@ -36,6 +44,7 @@ class Script:
         self.text = self.source.text
         # What stands for something that the reader fills in is a word, whatever its brackets mean to a shell.
         parsed = _PLACEHOLDER.sub(r"_\1_", self.text)
+        parsed = _ASSIGNMENTS.sub(r"\1;", parsed)
         data = parsed.encode("utf-8", "surrogatepass")
         self._ends: list[int] = []
         if len(data) != len(self.text):
@@ -51,11 +60,11 @@ class Script:
         return byte - bisect_right(self._ends, byte) if self._ends else byte
 
     def words(self, nodes: Iterable[Node]) -> list[Span]:
-        """Return the words that the nodes make: what touches belongs together."""
+        """Return the words that the nodes make: what touches, or continues on the next line, belongs together."""
         found: list[Span] = []
         for node in nodes:
             start, end = self.span(node)
-            if found and found[-1][1] == start:
+            if found and not self.text[found[-1][1] : start].replace("\\\n", ""):
                 found[-1] = (found[-1][0], end)
             elif end > start:
                 found.append((start, end))
