@@ -150,7 +150,8 @@ def misspelt(word: str, known: Iterable[str]) -> str | None:
     """Return the name that ``word`` misspells, or None.
 
     All parts of the name but one are equal, and that one, of four letters or more, is at most two edits off; or the
-    names differ in what separates their parts only. Two names that differ in a whole word are two names.
+    names differ in what separates their parts only. Two names that differ in a whole word are two names, and so are two
+    of one word each: too many of these are alike.
     """
     parts = word.lower().replace("_", "-").strip("-").split("-")
     for name in known:
@@ -159,7 +160,7 @@ def misspelt(word: str, known: Iterable[str]) -> str | None:
         others = name.lower().replace("_", "-").strip("-").split("-")
         if "".join(parts) == "".join(others):
             return name
-        if len(parts) == len(others):
+        if len(parts) == len(others) > 1:
             differing = [(one, other) for one, other in zip(parts, others, strict=True) if one != other]
             if len(differing) == 1 and _close(*differing[0]):
                 return name

@@ -88,6 +88,8 @@ def test_quotes_within_quotes_are_no_json() -> None:
         ("--enable-metrics", "--enable-mfu-metrics", False),
         ("--layer-3", "--layer-4", False),
         ("--node-rank", "--nope-rank", True),
+        ("--mode", "--model", False),
+        ("--maxModelLen", "--max-model-len", True),
         ("--node-rank", "--nope-rang", False),
     ],
 )
