@@ -884,6 +884,8 @@ def row(names: list[Any], kwargs: dict[str, Any], negate: str) -> dict[str, Any]
         nargs = kwargs.get("nargs")
         found |= {"kind": kind, "takes": "1" if nargs is None or isinstance(nargs, Opaque) else str(nargs)}
         found |= {"suffixes": True} if human else {}
+    if kwargs.get("action") in {"append", "extend"} or kwargs.get("multiple"):
+        found["repeats"] = True
     if action == "negatable":
         found["negations"] = negations(spellings, negate)
     choices = kwargs.get("choices")
@@ -994,9 +996,15 @@ def of_vllm(source: Source) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     names = {name for call in parser.calls for name in call[0]}
     if "--tensor-parallel-size" not in names:
         run(source, "vllm.engine.arg_utils", "AsyncEngineArgs.add_cli_args", parser)
+    engine = Parser()
+    run(source, "vllm.engine.arg_utils", "AsyncEngineArgs.add_cli_args", engine)
+    taken = {name for names, _ in engine.calls for name in names if isinstance(name, str)}
     home = source.module("vllm.utils.argparse_utils")
     inverse = home is not None and "_inverse_prefixes" in home.text
-    found = rows(parser, "inverse" if inverse else "no")
+    found = [
+        one if taken.intersection(one["spellings"]) else {**one, "frontend": True}
+        for one in rows(parser, "inverse" if inverse else "no")
+    ]
     return found, {"underscores": True, "abbreviations": True, "dotted": True, "positional": "model"}
 
 
@@ -1011,10 +1019,6 @@ def of_router(source: Source) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     for module in ("sglang_router.launch_router", "sglang_router.router_args"):
         run(source, module, "RouterArgs.add_cli_args", parser)
     return rows(parser), {"abbreviations": True}
-
-
-class Made(Parser):
-    """Stands for every parser that a function makes."""
 
 
 def of_dynamo(source: Source, component: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -1043,7 +1047,15 @@ def of_dynamo(source: Source, component: str) -> tuple[list[dict[str, Any]], dic
         about |= {"underscores": True, "dotted": True}
     if component in {"vllm", "sglang"}:
         about["engine"] = component
-    return rows(found[0]), about
+    joint = Parser()
+    joint.calls = [call for parser in found for call in parser.calls]
+    ours = rows(joint)
+    if "parse_dynamic_flags" in text:
+        ours.append({"name": "trtllm", "spellings": ["--trtllm"], "kind": "json", "takes": "1", "default": None})
+        about["dotted"] = True
+    if component == "frontend" and "parse_known_args" in text:
+        about["passes_on"] = True
+    return ours, about
 
 
 ENTRIES = {
@@ -1076,17 +1088,19 @@ def options(source: Source, decorator: Any, module: Module) -> list[dict[str, An
         return [one for call in calls for one in options(source, call, home.module)]
     if not ast.unparse(decorator.func).endswith("option"):
         return []
-    value = source.interpreter.value
+    interpreter = source.interpreter
+    value = interpreter.value
     words = {word.arg: value(word.value, {}, module) for word in decorator.keywords if word.arg}
     texts = [value(one, {}, module) for one in decorator.args]
     pair = [part.split("/") for one in texts if isinstance(one, str) and one.startswith("-") for part in [one]]
-    kwargs: dict[str, Any] = {"default": words.get("default"), "help": words.get("help"), "type": words.get("type")}
+    kwargs: dict[str, Any] = {name: words.get(name) for name in ("default", "help", "type", "multiple")}
     typed = next((word.value for word in decorator.keywords if word.arg == "type"), None)
     if isinstance(typed, ast.Call) and "Choice" in ast.unparse(typed.func) and typed.args:
-        kwargs |= {"type": Opaque("str"), "choices": value(typed.args[0], {}, module)}
+        lists = [interpreter.items(value(one, {}, module)) for one in typed.args[:2]]
+        kwargs |= {"type": Opaque("str"), "choices": [one for part in lists for one in part or []] if lists[0] else None}
     elif typed is not None and "Range" in ast.unparse(typed):
         kwargs["type"] = Opaque("float" if "Float" in ast.unparse(typed) else "int")
-    if words.get("is_flag") or any(len(part) > 1 for part in pair) or ast.unparse(typed or ast.Constant(0)) == "bool" and words.get("is_flag"):
+    if words.get("is_flag") or any(len(part) > 1 for part in pair):
         kwargs["action"] = "store_true"
     found = row([part[0] for part in pair], kwargs, "")
     if found is None:
@@ -1112,6 +1126,8 @@ def expanded(table: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
     """Return the rows of each release by name, without ranges."""
     found: dict[str, dict[str, dict[str, Any]]] = {release: {} for release in table["releases"]}
     for one in table["arguments"]:
+        if not one["in"]:
+            continue
         plain = {key: value for key, value in one.items() if key != "in"}
         for first, last in one["in"]:
             for release in table["releases"][table["releases"].index(first) : table["releases"].index(last) + 1]:
@@ -1154,10 +1170,15 @@ def same_names(by_release: dict[str, dict[str, dict[str, Any]]], order: list[str
 
 def parsers_of(table: dict[str, Any]) -> dict[str, Any]:
     """Return what is known of the parser at each release."""
+    return at_each(table["parsers"], table["releases"]) if table["releases"] else {}
+
+
+def at_each(changing: dict[str, Any], order: list[str]) -> dict[str, Any]:
+    """Return what holds at each release, of what is stored at the releases at which it changes."""
     found: dict[str, Any] = {}
     last: Any = {}
-    for release in table["releases"]:
-        last = table["parsers"].get(release, last)
+    for release in order:
+        last = changing.get(release, last)
         found[release] = last
     return found
 
@@ -1171,10 +1192,28 @@ def changes(by_release: dict[str, Any], order: list[str]) -> dict[str, Any]:
     return found
 
 
+USUAL = {"kind": "text", "takes": "1", "default": None}
+
+
+def short(one: dict[str, Any]) -> dict[str, Any]:
+    """Return a row without what is usual; a default that is not known is said instead."""
+    usual = {**USUAL, "spellings": [f"--{one['name']}"]}
+    found = {key: value for key, value in one.items() if key not in usual or value != usual[key]}
+    return found if "default" in one else {**found, "computed": True}
+
+
+def full(one: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with what :func:`short` leaves out."""
+    found = {**USUAL, "spellings": [f"--{one['name']}"], **one}
+    if found.pop("computed", False):
+        del found["default"]
+    return found
+
+
 def write(path: Path, table: dict[str, Any]) -> None:
     """Write a table, one argument a line."""
     head = {key: value for key, value in table.items() if key != "arguments"}
-    lines = [json.dumps(one, separators=(",", ":"), ensure_ascii=False) for one in table["arguments"]]
+    lines = [json.dumps(short(one), separators=(",", ":"), ensure_ascii=False) for one in table["arguments"]]
     text = json.dumps(head, separators=(",", ":"), ensure_ascii=False)[:-1]
     path.write_text(text + ',"arguments":[\n' + ",\n".join(lines) + "\n]}\n", encoding="utf-8")
 
@@ -1186,6 +1225,97 @@ def pinned(folder: Path, engine: str) -> str | None:
         match = re.search(rf"^Requires-Dist: {name}(?:\[[^]]*\])?==([^\s;]+)", path.read_text(encoding="utf-8"), re.M)
         return match[1] if match else None
     return None
+
+
+def transfer(version: str, folder: Path) -> int:
+    """Add what a release of vLLM, or of vllm-ascend, knows of transfer configurations."""
+    path = FOLDER / "transfer.json"
+    table = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"releases": {}, "connectors": {}}
+    source = Source(folder)
+    ascend = (folder / "vllm_ascend").is_dir()
+    registered = connectors(source, "vllm_ascend" if ascend else "vllm/distributed/kv_transfer/kv_connector")
+    name = "vllm-ascend" if ascend else "vllm"
+    order = sorted({*table["releases"].get(name, ()), version}, key=lambda one: version_key(one) or ((), 0, 0))
+    table["releases"][name] = order
+    stored = table["connectors"].setdefault(name, {})
+    table["connectors"][name] = changes({**at_each(stored, order), version: sorted(registered)}, order)
+    if not ascend:
+        table["keys"] = changes({**at_each(table.get("keys", {}), order), version: transfer_keys(source)}, order)
+        extra = table.setdefault("extra", {})
+        for connector, module in registered.items():
+            extra[connector] = sorted({*extra.get(connector, ()), *extra_keys(folder, module, registered)})
+    path.write_text(json.dumps(table, separators=(",", ":")) + "\n", encoding="utf-8")
+    sys.stdout.write(f"transfer {version}: {len(registered)} connectors\n")
+    return 0
+
+
+def connectors(source: Source, below: str) -> dict[str, str]:
+    """Return the connectors that a package registers, with the module of each."""
+    found: dict[str, str] = {}
+    for path in sorted((source.root / below).rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if "register_connector(" not in text:
+            continue
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Factory.register_connector"):
+                values = [one.value for one in node.args if isinstance(one, ast.Constant)]
+                if len(values) == 3:
+                    found[str(values[0])] = str(values[1])
+    return found
+
+
+def transfer_keys(source: Source) -> dict[str, str]:
+    """Return the keys of the transfer configuration with the kind of each."""
+    module = source.module("vllm.config")
+    owner = module.lookup("KVTransferConfig") if module else None
+    kinds = {"int": "integer", "float": "number", "bool": "switch", "dict": "json"}
+    found = {}
+    for name, (statement, home) in owner.fields().items() if isinstance(owner, Class) else ():
+        names = hints(source, statement.annotation, home).names - {"None"}
+        found[name] = next((kinds[one] for one in ("bool", "int", "float", "dict") if one in names), "text")
+    return found
+
+
+def extra_keys(folder: Path, module: str, registered: dict[str, str]) -> set[str]:
+    """Return the keys of the extra configuration that a connector reads: its module, or its package with those above."""
+    path = folder.joinpath(*module.split(".")).with_suffix(".py")
+    top = folder / "vllm" / "distributed" / "kv_transfer" / "kv_connector" / "v1"
+    home = path.parent if path.is_file() else path.with_suffix("")
+    others = {folder.joinpath(*one.split(".")).parent for one in registered.values()} - {home, top}
+    files = [path] if home in {top, top.parent} else list(home.rglob("*.py"))
+    files = [one for one in files if not any(other in one.parents and home in other.parents for other in others)]
+    if home not in {top} and home.parent not in {top, top.parent}:
+        files += list(home.parent.glob("*.py"))
+    common = folder / "vllm" / "v1" / "core" / "kv_cache_utils.py"
+    return {key for one in (*files, common) if one.is_file() for key in keys_read(one.read_text(encoding="utf-8"))}
+
+
+def keys_read(text: str) -> set[str]:
+    """Return the constant keys that a module reads from an extra configuration."""
+    tree = ast.parse(text)
+    names = {
+        ast.unparse(target)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and re.search(r"extra_config\)?(?: or {})?$", ast.unparse(node.value))
+        for target in node.targets
+    }
+
+    def extra(node: ast.expr) -> bool:
+        return ast.unparse(node) in names or bool(re.search(r"extra_config(?: or {}\))?$", ast.unparse(node)))
+
+    found = set()
+    for node in ast.walk(tree):
+        key: Any = None
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+            reads = node.func.attr == "get_from_extra_config" or (node.func.attr == "get" and extra(node.func.value))
+            key = node.args[0] if reads else None
+        elif isinstance(node, ast.Subscript) and extra(node.value):
+            key = node.slice
+        elif isinstance(node, ast.Compare) and extra(node.comparators[0]):
+            key = node.left
+        if isinstance(key, ast.Constant) and isinstance(key.value, str):
+            found.add(key.value)
+    return found
 
 
 def main(words: list[str]) -> int:
@@ -1201,6 +1331,7 @@ def main(words: list[str]) -> int:
         return 1
     path = FOLDER / f"{program}.json"
     table = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"releases": [], "arguments": []}
+    table["arguments"] = [full(one) for one in table["arguments"]]
     by_release = {**expanded(table), version: {one["name"]: one for one in found}}
     order = sorted(by_release, key=lambda one: version_key(one) or ((), 0, 0))
     same_names(by_release, order)
@@ -1211,7 +1342,8 @@ def main(words: list[str]) -> int:
         engines[version] = pinned(folder, program[7:])
     if engines:
         made["engine_releases"] = engines
-    write(path, {**made, "arguments": packed(by_release, order)})
+    unplaced = [one for one in table["arguments"] if not one["in"]]
+    write(path, {**made, "arguments": packed(by_release, order) + unplaced})
     sys.stdout.write(f"{program} {version}: {len(found)} arguments\n")
     return 0
 

@@ -47,7 +47,8 @@ class Argument(NamedTuple):
     line as a scalar, None where there is none, or where it is computed (``default_known`` tells these apart); what is
     in force in the end may be another value. ``negations`` are the spellings that turn a switch off.
     ``deprecated`` says what stands instead, or that it is deprecated. ``suffixes``: an integer may be written as
-    ``32k`` (thousands), ``32K`` (1024), and vLLM's ``--max-model-len`` as ``auto`` too.
+    ``32k`` (thousands), ``32K`` (1024), and vLLM's ``--max-model-len`` as ``auto`` too. ``repeats``: given twice, both
+    count. ``frontend``: of vLLM's API server; programs that take over the engine's arguments do not have it.
     """
 
     name: str
@@ -60,6 +61,8 @@ class Argument(NamedTuple):
     negations: tuple[str, ...] = ()
     deprecated: str = ""
     suffixes: bool = False
+    repeats: bool = False
+    frontend: bool = False
 
     @property
     def negation(self) -> str | None:
@@ -96,7 +99,9 @@ class ArgumentSet:
     on arguments that it does not know itself, so that none is unknown to it.
     """
 
-    def __init__(self, table: Mapping[str, Any], version: str | None, index: int | None, exact: bool) -> None:
+    def __init__(
+        self, table: Mapping[str, Any], version: str | None, index: int | None, exact: bool, frontend: bool
+    ) -> None:
         self.program: str = table["program"]
         self.version = version
         self.exact = exact
@@ -107,7 +112,8 @@ class ArgumentSet:
         self.dotted: bool = parser.get("dotted", False)
         self.passes_on: bool = parser.get("passes_on", False)
         self.positional: str | None = parser.get("positional")
-        self.arguments = _arguments(table, index)
+        every = _arguments(table, index)
+        self.arguments = every if frontend else {name: one for name, one in every.items() if not one.frontend}
         self._spellings = {spelling: one for one in self.arguments.values() for spelling in _all_spellings(one)}
         self.engine = self._engine(table, index)
 
@@ -115,8 +121,9 @@ class ArgumentSet:
         program = _parser(table, index).get("engine")
         if program is None:
             return None
-        releases = table.get("engine_releases", {})
-        return argument_set(program, None if index is None else releases.get(table["releases"][index]))
+        pinned = table.get("engine_releases", {})
+        version = None if index is None else pinned.get(table["releases"][index])
+        return _argument_set(program, version, False)
 
     def names(self) -> list[str]:
         """Return all spellings, those of the engine included."""
@@ -213,21 +220,21 @@ def argument_set(program: str, version: str | None) -> ArgumentSet | None:
     A text that names no release, such as ``latest``, counts as None.
     """
     name = ALIASES.get(program, program)
-    return _argument_set(name, version) if name in PROGRAMS else None
+    return _argument_set(name, version, True) if name in PROGRAMS else None
 
 
 @cache
-def _argument_set(program: str, version: str | None) -> ArgumentSet | None:
+def _argument_set(program: str, version: str | None, frontend: bool) -> ArgumentSet | None:
     table = _table(program)
     if table is None:
         return None
     key = None if version is None else version_key(version)
     if key is None:
-        return ArgumentSet(table, version, None, False)
+        return ArgumentSet(table, version, None, False, frontend)
     known = [version_key(release) for release in table["releases"]]
     before = [index for index, release in enumerate(known) if release is not None and release <= key]
     index = before[-1] if before else 0
-    return ArgumentSet(table, version, index, known[index] == key)
+    return ArgumentSet(table, version, index, known[index] == key, frontend)
 
 
 def releases(program: str) -> tuple[str, ...]:
@@ -291,15 +298,17 @@ def _arguments(table: Mapping[str, Any], index: int | None) -> dict[str, Argumen
 def _argument(row: Mapping[str, Any]) -> Argument:
     return Argument(
         row["name"],
-        tuple(row["spellings"]),
-        row["kind"],
-        row["takes"],
+        tuple(row["spellings"]) if "spellings" in row else (f"--{row['name']}",),
+        row.get("kind", "text"),
+        row.get("takes", "1"),
         tuple(row["choices"]) if "choices" in row else None,
         row.get("default"),
-        "default" in row,
+        "computed" not in row,
         tuple(row.get("negations", ())),
         row.get("deprecated", ""),
         row.get("suffixes", False),
+        row.get("repeats", False),
+        row.get("frontend", False),
     )
 
 
@@ -321,3 +330,66 @@ def _joint(newer: Argument, older: Argument) -> Argument:
 
 def _union(first: Iterable[str], second: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*first, *second]))
+
+
+# What a transfer configuration of vLLM holds.
+
+OPEN = frozenset(
+    {
+        "FlexKVConnectorV1",
+        "HiSparseConnector",
+        "LMCacheConnector",
+        "LMCacheConnectorV1",
+        "LMCacheMPConnector",
+        "OffloadingConnector",
+        "PyNcclConnector",
+    }
+)
+"""Connectors that hand their extra configuration on to code that is not read here."""
+
+
+@cache
+def _transfer() -> dict[str, Any]:
+    with (FOLDER / "transfer.json").open("rb") as file:
+        content: dict[str, Any] = json.load(file)
+    return content
+
+
+def transfer_config_keys(version: str | None) -> dict[str, str]:
+    """Return the keys of ``--kv-transfer-config`` at a release of vLLM with the kind of each; of all where it is None."""
+    keys = _transfer()["keys"]
+    if version is None or version_key(version) is None:
+        return {key: kind for known in keys.values() for key, kind in known.items()}
+    found: dict[str, str] = _in_force(keys, version)
+    return dict(found)
+
+
+def connector_classes(version: str | None, program: str = "vllm") -> frozenset[str]:
+    """Return the connectors that a release knows by name without a module path; those of all where it is None.
+
+    ``vllm-ascend`` adds its own ones to those of vLLM of the same release.
+    """
+    found: set[str] = set()
+    for name in dict.fromkeys(("vllm", program)):
+        known = _transfer()["connectors"].get(name, {})
+        if version is None or version_key(version) is None:
+            found.update(one for names in known.values() for one in names)
+        elif known:
+            found.update(_in_force(known, version))
+    return frozenset(found)
+
+
+def extra_config_keys(connector: str) -> frozenset[str] | None:
+    """Return the keys of ``kv_connector_extra_config`` that a connector of vLLM reads at any known release.
+
+    None where they are not known, or the connector hands them on.
+    """
+    known = _transfer()["extra"].get(connector)
+    return None if known is None or connector in OPEN else frozenset(known)
+
+
+def _in_force(changing: Mapping[str, Any], version: str) -> Any:
+    """Return what holds at a release, of what is stored at the releases at which it changes."""
+    key = version_key(version)
+    before = [one for one in changing if key is None or (version_key(one) or key) <= key]
+    return changing[before[-1] if before else next(iter(changing))]
