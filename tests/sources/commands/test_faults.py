@@ -72,6 +72,36 @@ def test_transfer_configurations(text, found) -> None:
     assert faults(read(line), line) == found
 
 
+@pytest.mark.parametrize(
+    ("inner", "version", "found"),
+    [
+        ('"new_key":9', VERSION, [("unknown-transfer-key", '"new_key"')]),
+        ('"new_key":9', None, []),
+        ('"new_key":9', "0.8.5", []),
+        ('"kv_buffer_size":9', None, []),
+        ('"kv_buffer_size":9', "0.33.0", [("unknown-transfer-key", '"kv_buffer_size"')]),
+        ('"kv_port":9', "0.33.0", []),
+    ],
+)
+def test_keys_of_an_exactly_known_release(inner, version, found) -> None:
+    line = f"""{START}--kv-transfer-config '{{"kv_connector":"NixlConnector","kv_role":"kv_both",{inner}}}'"""
+    assert faults(read(line, version=version), line) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "found"),
+    [
+        ("P2pNcclConnector", "0.33.0", [("invalid-argument-value", '"P2pNcclConnector"')]),
+        ("P2pNcclConnector", None, []),
+        ("OurConnector", "0.33.0", []),
+        ("NixlConnector", "0.33.0", []),
+    ],
+)
+def test_connectors_of_an_exactly_known_release(name, version, found) -> None:
+    line = f"""{START}--kv-transfer-config '{{"kv_connector":"{name}","kv_role":"kv_both"}}'"""
+    assert faults(read(line, version=version), line) == found
+
+
 def test_quotes_within_quotes_are_no_json() -> None:
     line = START + "--kv-transfer-config \"'{}'\""
     assert [rule for rule, _ in faults(read(line), line)] == ["broken-json"]
