@@ -89,7 +89,9 @@ def is_exact(context: Context) -> bool:
     A plugin may add arguments, and a wrapper's own table says nothing of the engine's release.
     """
     known = context.known
-    if known is None or not known.exact or known.passes_on or context.settings.text("engine.name") == "vllm-ascend":
+    if known is None or not known.exact or known.passes_on:
+        return False
+    if context.settings.text("engine.name") == "vllm-ascend" or context.arguments.last("omni") is not None:
         return False
     return known.engine is None or known.engine.exact
 

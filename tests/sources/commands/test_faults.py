@@ -38,6 +38,8 @@ def test_arguments_by_release(arguments, version, found) -> None:
 def test_a_plugin_may_bring_arguments() -> None:
     line = START + "--our-own-thing 2"
     assert faults(read(line, version=VERSION, ASCEND_RT_VISIBLE_DEVICES="0"), line) == []
+    omni = START + "--omni --our-own-thing 2"
+    assert faults(read(omni, version=VERSION), omni) == []
 
 
 @pytest.mark.parametrize(
