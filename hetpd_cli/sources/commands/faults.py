@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from hetpd_cli.findings import LabelledPlace
-from hetpd_cli.sources.commands.transfer_config import ARGUMENT, EXTRA, HOLDERS, short_name
+from hetpd_cli.sources.commands.transfer_config import ARGUMENT, EXTRA, HOLDERS
 from hetpd_cli.sources.problems import Problem
 
 if TYPE_CHECKING:
@@ -24,25 +24,8 @@ if TYPE_CHECKING:
     from hetpd_cli.tables.arguments import ArgumentSet
 
 _JSON = frozenset({ARGUMENT, "speculative-config", "compilation-config", "hf-overrides", "kv-events-config"})
-_TRANSFER_KEYS = (
-    "kv_connector", "engine_id", "kv_buffer_device", "kv_buffer_size", "kv_role", "kv_rank", "kv_parallel_size",
-    "kv_ip", "kv_port", EXTRA, "kv_connector_module_path", "enable_permute_local_kv", "kv_load_failure_policy",
-)  # fmt: skip
-"""Every key that some release of vLLM from 0.10 to 0.33 has (``config/kv_transfer.py``)."""
-
-_EXTRA_KEYS = {
-    "nixl": (
-        "backends", "kv_lease_duration", "kv_recompute_threshold", "bidirectional_kv_xfer", "decoder_kv_blocks_ttl",
-        "push_registration_timeout", "num_threads", "engine_ttl", "enforce_handshake_compat",
-        "enable_cross_layers_blocks", "agreed_block_size", "enable_permute_local_kv", "backend_params",
-    ),
-    "mooncake": ("num_workers", "mooncake_protocol", "mooncake_device_name", "bootstrap_server_address", "device_name"),
-    "moriio": (
-        "read_mode", "host_ip", "backend", "defer_timeout", "proxy_ip", "proxy_port", "proxy_ping_port", "http_port",
-        "handshake_port", "notify_port", "local_ping_port", "qp_per_transfer", "post_batch_size", "num_workers",
-    ),
-}  # fmt: skip
-"""Keys of kv_connector_extra_config that the connector of vLLM 0.24 to 0.33 reads."""
+_FORBIDS = "0.16"
+"""From here on vLLM was seen to refuse keys of --kv-transfer-config that it does not have (``config/utils.py``)."""
 
 _EXTENSIBLE = frozenset(
     {
@@ -106,7 +89,9 @@ def is_exact(context: Context) -> bool:
     A plugin may add arguments, and a wrapper's own table says nothing of the engine's release.
     """
     known = context.known
-    if known is None or not known.exact or known.passes_on or context.settings.text("engine.name") == "vllm-ascend":
+    if known is None or not known.exact or known.passes_on:
+        return False
+    if context.settings.text("engine.name") == "vllm-ascend" or context.arguments.last("omni") is not None:
         return False
     return known.engine is None or known.engine.exact
 
@@ -150,7 +135,8 @@ def misspelt(word: str, known: Iterable[str]) -> str | None:
     """Return the name that ``word`` misspells, or None.
 
     All parts of the name but one are equal, and that one, of four letters or more, is at most two edits off; or the
-    names differ in what separates their parts only. Two names that differ in a whole word are two names.
+    names differ in what separates their parts only. Two names that differ in a whole word are two names, and so are two
+    of one word each: too many of these are alike.
     """
     parts = word.lower().replace("_", "-").strip("-").split("-")
     for name in known:
@@ -159,7 +145,7 @@ def misspelt(word: str, known: Iterable[str]) -> str | None:
         others = name.lower().replace("_", "-").strip("-").split("-")
         if "".join(parts) == "".join(others):
             return name
-        if len(parts) == len(others):
+        if len(parts) == len(others) > 1:
             differing = [(one, other) for one, other in zip(parts, others, strict=True) if one != other]
             if len(differing) == 1 and _close(*differing[0]):
                 return name
@@ -279,45 +265,78 @@ def _broken_json(given: Given, value: Value) -> Problem | None:
 def _transfer_keys(context: Context) -> Iterator[Problem]:
     found = context.json(ARGUMENT)
     if found is not None and context.program.runtime == "vllm":
-        yield from _keys_of(found[1], found[0].spelled)
+        yield from _keys_of(found[1], found[0].spelled, _vllm_release(context))
 
 
-def _keys_of(node: Node, spelled: str) -> Iterator[Problem]:
+def _vllm_release(context: Context) -> str | None:
+    """Return the release of vLLM that is known exactly and refuses unknown keys, or None."""
+    from hetpd_cli.tables.arguments import version_key
+
+    known = context.known
+    if known is None or not is_exact(context):
+        return None
+    release = known.version if known.engine is None else known.engine.version
+    least, key = version_key(_FORBIDS), version_key(release or "")
+    return release if key is not None and least is not None and key >= least else None
+
+
+def _keys_of(node: Node, spelled: str, release: str | None) -> Iterator[Problem]:
+    from hetpd_cli.tables.arguments import extra_config_keys
+
     for entry in node.entries:
-        yield from _top_key(entry, spelled)
-    extra = node.get(EXTRA)
-    if extra is None or extra.kind != "mapping":
+        yield from _top_key(entry, spelled, release)
+    yield from _class_of(node, release)
+    extra, name = node.get(EXTRA), node.get("kv_connector")
+    if extra is None or extra.kind != "mapping" or name is None:
         return
-    name = node.get("kv_connector")
-    if name is not None and name.source in HOLDERS:
+    if name.source in HOLDERS:
         children = extra.get("connectors")
         for child in children.items if children is not None else []:
             if child.kind == "mapping":
-                yield from _keys_of(child, spelled)
+                yield from _keys_of(child, spelled, release)
         return
-    known = _EXTRA_KEYS.get(short_name(node) or "", ())
+    known = extra_config_keys(name.source) or frozenset()
     for entry in extra.entries:
         key = entry.key.source
-        guess = None if key in known else misspelt_key(key, known)
+        guess = None if key in known else misspelt_key(key, sorted(known))
         if guess is not None:
-            message = f"{key} is no key that {short_name(node)} reads, did you mean {guess}?"
+            message = f"{key} is no key that {name.source} reads, did you mean {guess}?"
             yield _problem("ignored-transfer-key", message, entry.key.place, "never read", f"write `{guess}`")
 
 
-def _top_key(entry: Entry, spelled: str) -> Iterator[Problem]:
-    key = entry.key.source
-    if key in _TRANSFER_KEYS:
+def _top_key(entry: Entry, spelled: str, release: str | None) -> Iterator[Problem]:
+    from hetpd_cli.tables.arguments import extra_config_keys, transfer_config_keys
+
+    key, place = entry.key.source, entry.key.place
+    if entry.key.kind != "scalar" or "$" in key or key in transfer_config_keys(release):
         return
-    guess = misspelt_key(key, _TRANSFER_KEYS)
-    inner = next((name for name, keys in _EXTRA_KEYS.items() if key in keys), None)
+    every = transfer_config_keys(None)
+    guess = None if key in every else misspelt_key(key, every)
     if guess is not None:
         message = f"{key} is no key of {spelled}, did you mean {guess}?"
-        yield _problem("unknown-transfer-key", message, entry.key.place, "no such key", f"write `{guess}`")
-    elif inner is not None:
+        yield _problem("unknown-transfer-key", message, place, "no such key", f"write `{guess}`")
+    elif any(key in (extra_config_keys(one) or ()) for one in _WITH_EXTRA):
         message = f"{key} is no key of {spelled}: it belongs into {EXTRA}"
-        yield _problem(
-            "unknown-transfer-key", message, entry.key.place, "no key at this level", f"move it into {EXTRA}"
-        )
+        yield _problem("unknown-transfer-key", message, place, "no key at this level", f"move it into {EXTRA}")
+    elif release is not None:
+        message = f"{spelled} of vllm {release} has no key {key}"
+        yield _problem("unknown-transfer-key", message, place, "no such key", "remove the key")
+
+
+_WITH_EXTRA = ("NixlConnector", "MooncakeConnector")
+"""Connectors whose own keys are looked for at the wrong level."""
+
+
+def _class_of(node: Node, release: str | None) -> Iterator[Problem]:
+    """Yield a connector that other releases of vLLM have; one that none has may come from a plugin."""
+    from hetpd_cli.tables.arguments import connector_classes
+
+    name = node.get("kv_connector")
+    if release is None or name is None or name.kind != "scalar" or node.get("kv_connector_module_path") is not None:
+        return
+    if name.source in connector_classes(None) and name.source not in connector_classes(release):
+        message = f"kv_connector is {name.source}, which vllm {release} does not have"
+        yield _problem("invalid-argument-value", message, name.place, "not in this release")
 
 
 def misspelt_key(key: str, known: Iterable[str]) -> str | None:

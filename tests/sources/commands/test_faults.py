@@ -38,6 +38,8 @@ def test_arguments_by_release(arguments, version, found) -> None:
 def test_a_plugin_may_bring_arguments() -> None:
     line = START + "--our-own-thing 2"
     assert faults(read(line, version=VERSION, ASCEND_RT_VISIBLE_DEVICES="0"), line) == []
+    omni = START + "--omni --our-own-thing 2"
+    assert faults(read(omni, version=VERSION), omni) == []
 
 
 @pytest.mark.parametrize(
@@ -72,6 +74,36 @@ def test_transfer_configurations(text, found) -> None:
     assert faults(read(line), line) == found
 
 
+@pytest.mark.parametrize(
+    ("inner", "version", "found"),
+    [
+        ('"new_key":9', VERSION, [("unknown-transfer-key", '"new_key"')]),
+        ('"new_key":9', None, []),
+        ('"new_key":9', "0.8.5", []),
+        ('"kv_buffer_size":9', None, []),
+        ('"kv_buffer_size":9', "0.33.0", [("unknown-transfer-key", '"kv_buffer_size"')]),
+        ('"kv_port":9', "0.33.0", []),
+    ],
+)
+def test_keys_of_an_exactly_known_release(inner, version, found) -> None:
+    line = f"""{START}--kv-transfer-config '{{"kv_connector":"NixlConnector","kv_role":"kv_both",{inner}}}'"""
+    assert faults(read(line, version=version), line) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "found"),
+    [
+        ("P2pNcclConnector", "0.33.0", [("invalid-argument-value", '"P2pNcclConnector"')]),
+        ("P2pNcclConnector", None, []),
+        ("OurConnector", "0.33.0", []),
+        ("NixlConnector", "0.33.0", []),
+    ],
+)
+def test_connectors_of_an_exactly_known_release(name, version, found) -> None:
+    line = f"""{START}--kv-transfer-config '{{"kv_connector":"{name}","kv_role":"kv_both"}}'"""
+    assert faults(read(line, version=version), line) == found
+
+
 def test_quotes_within_quotes_are_no_json() -> None:
     line = START + "--kv-transfer-config \"'{}'\""
     assert [rule for rule, _ in faults(read(line), line)] == ["broken-json"]
@@ -88,6 +120,8 @@ def test_quotes_within_quotes_are_no_json() -> None:
         ("--enable-metrics", "--enable-mfu-metrics", False),
         ("--layer-3", "--layer-4", False),
         ("--node-rank", "--nope-rank", True),
+        ("--mode", "--model", False),
+        ("--maxModelLen", "--max-model-len", True),
         ("--node-rank", "--nope-rang", False),
     ],
 )
