@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 LEVELS_UP = 6
 MOST_FILES = 256
+MOST_STEPS = 4_096
+"""Directories entered, objects patched and operations done for one kustomization."""
 DEEPEST = 16
 
 
@@ -100,6 +102,7 @@ class _Builder:
         self.trees: dict[str, tuple[Node, ...]] = {}
         self.missing: list[str] = []
         self.open: list[str] = []
+        self.steps = 0
 
     # -- files -----------------------------------------------------------------------------------------------
 
@@ -135,12 +138,13 @@ class _Builder:
     def directory(self, directory: str, objects: list[Object], depth: int) -> list[Object]:
         """Return ``objects`` and what the kustomization of a directory adds to and changes in them."""
         real = os.path.realpath(directory)
-        node = self.kustomization(directory) if depth < DEEPEST and real not in self.open else None
+        fits = depth < DEEPEST and real not in self.open and self._step()
+        node = self.kustomization(directory) if fits else None
         if node is None:
             self.missing.append(os.path.normpath(directory))
             return objects
         self.open.append(real)
-        for resource in [*items(node.get("resources")), *items(node.get("bases"))]:
+        for resource in [*items(node.get("resources")), *items(node.get("bases"))][:MOST_FILES]:
             objects = objects + self._resource(directory, text(resource), depth)
         objects = objects + list(self._generated(directory, node))
         for component in items(node.get("components")):
@@ -151,6 +155,11 @@ class _Builder:
         self.open.pop()
         return [_finished(one, node) for one in objects]
 
+    def _step(self) -> bool:
+        """Count a step of building; tell whether there may be more."""
+        self.steps += 1
+        return self.steps <= MOST_STEPS
+
     def _resource(self, directory: str, written: str, depth: int) -> list[Object]:
         if "://" in written or "?ref=" in written or written.startswith(("github.com/", "git@")):
             self.missing.append(written)
@@ -158,7 +167,7 @@ class _Builder:
         path = os.path.join(directory, written)  # noqa: PTH118
         if os.path.isdir(path):  # noqa: PTH112
             return self.directory(path, [], depth + 1)
-        documents = self.documents(path)
+        documents = self.documents(path) if self._step() else ()
         return objects_of(documents, self.sources.get(os.path.normpath(path)))
 
     def _generated(self, directory: str, node: Node) -> Iterator[Object]:
@@ -208,7 +217,7 @@ class _Builder:
         chosen = _matcher(patch, target)
         changed, hits = [], 0
         for one in objects:
-            if not chosen(one):
+            if not chosen(one) or not self._step():
                 changed.append(one)
                 continue
             hits += 1
@@ -223,7 +232,7 @@ class _Builder:
             kept = {"apiVersion": None, "kind": None, "metadata": _unnamed(patch.get("metadata"))}
             return merged(node, with_entries(patch, kept))
         for operation in items(patch):
-            changed = _operated(node, operation)
+            changed = _operated(node, operation) if self._step() else None
             if changed is None:
                 self.missing.append(f"{text(operation.get('path'))} to {text(operation.get('op'))}")
             else:
