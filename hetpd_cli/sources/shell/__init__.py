@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from hetpd_cli.sources.embedded import Embedded
     from hetpd_cli.sources.launch import Launch, Word
     from hetpd_cli.sources.shell.evaluation import Run
+    from hetpd_cli.sources.shell.values import Saved, Value
 
 
 class ScriptReading(NamedTuple):
@@ -25,15 +26,45 @@ class ScriptReading(NamedTuple):
 
 def read_script(script: Embedded, env: Mapping[str, Word], *, arguments: Sequence[Word] | None = ()) -> ScriptReading:
     """Read a script that is given ``arguments`` (None: nobody knows) in the environment ``env``; nothing is raised."""
+    return read_scripts([script], env, arguments=arguments, is_own=lambda runs: False)[0]
+
+
+def read_scripts(
+    scripts: Iterable[Embedded],
+    env: Mapping[str, Word],
+    *,
+    arguments: Sequence[Word] | None = (),
+    is_own: Callable[[Sequence[Run]], bool],
+) -> list[ScriptReading]:
+    """Read the scripts of a page one after another; nothing is raised.
+
+    Later ones know the variables of earlier ones. What a script exports goes on into later ones unless
+    ``is_own`` tells from its commands that it was for a shell of its own.
+    """
     from hetpd_cli.sources.shell.evaluation import Evaluator
     from hetpd_cli.sources.shell.values import Budget, ExhaustedError, State
 
     evaluator = Evaluator(State(env, arguments), Budget())
-    try:
-        evaluator.read(script)
-    except (ExhaustedError, RecursionError):
-        return ScriptReading(tuple(evaluator.runs), evaluator.files, given_up=True)
-    return ScriptReading(tuple(evaluator.runs), evaluator.files)
+    readings: list[ScriptReading] = []
+    given_up = False
+    for script in scripts:
+        done = len(evaluator.runs)
+        before = evaluator.state.fork()
+        if not given_up:
+            try:
+                evaluator.read(script)
+            except (ExhaustedError, RecursionError):
+                given_up = True
+        runs = tuple(evaluator.runs[done:])
+        readings.append(ScriptReading(runs, evaluator.files, given_up))
+        if is_own(runs):
+            evaluator.state.restore(({**evaluator.state.variables, **_exported(before)}, before[1], before[2]))
+    return readings
+
+
+def _exported(saved: Saved) -> dict[str, Value]:
+    variables, exported, _ = saved
+    return {name: variables[name] for name in exported if name in variables}
 
 
 def commands(script: Embedded, env: Mapping[str, Word], *, arguments: Sequence[Word] | None = ()) -> list[Launch]:

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
 
 def assign(evaluator: Evaluator, node: Node) -> str:
     """Carry out an assignment; return the name of the variable, empty for an element of an array."""
+    before = evaluator.expander.defaults_taken
     found = _assigned(evaluator, node)
     if found is None:
         return ""
     name, value = found
     evaluator.state.set(name, value)
+    if evaluator.expander.defaults_taken > before:
+        evaluator.state.defaulted.add(name)
+    else:
+        evaluator.state.defaulted.discard(name)
     return name
 
 

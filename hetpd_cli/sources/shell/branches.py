@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hetpd_cli.sources.embedded import Embedded
 from hetpd_cli.sources.shell import patterns
+from hetpd_cli.sources.shell.conditions import depends_on_role
 from hetpd_cli.sources.shell.values import Array, Part, Scalar, alike, reason_of, stand_for, text_of
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def undecided(evaluator: Evaluator, bodies: Sequence[Callable[[], str]]) -> str:
             elif values[0] is not state.variables.get(name):
                 state.set(name, values[0])
         else:
-            state.set(name, _joined(name, values))
+            state.set(name, _joined(name, values, saved[2] is None))
     for _, exported in ends:
         for name in exported - set(state.exported):
             state.export(name)
@@ -62,10 +63,15 @@ def undecided(evaluator: Evaluator, bodies: Sequence[Callable[[], str]]) -> str:
     return ""
 
 
-def _joined(name: str, values: Sequence[Value | None]) -> Value:
+def _joined(name: str, values: Sequence[Value | None], own_defaults: bool) -> Value:
     """Return what is known of a variable that branches set differently."""
     reason = f"${name} depends on a branch that cannot be decided here"
     there = [value for value in values if value is not None]
+    if own_defaults:
+        # A script that is run without arguments takes the other branch.
+        rest = [value for value in values if not (isinstance(value, Scalar) and _not_given(value))]
+        if rest and rest[0] is not None and all(alike(value, rest[0]) for value in rest):
+            return rest[0]
     place = there[0].place
     if len(there) == len(values) and not any(value.undecided for value in there):
         arrays = [value for value in there if isinstance(value, Array)]
@@ -74,12 +80,19 @@ def _joined(name: str, values: Sequence[Value | None]) -> Value:
             common = 0
             while common < count and len({_shown(array.items[common]) for array in arrays}) == 1:
                 common += 1
+            if common and common < max(len(array.items) for array in arrays) and _may_take(arrays[0].items[common - 1]):
+                common -= 1
             return Array(arrays[0].items[:common], place, reason)
         if not arrays:
             joined = _begun([value for value in there if isinstance(value, Scalar)], reason)
             if joined is not None:
                 return joined
     return Scalar((), place, reason)
+
+
+def _not_given(value: Scalar) -> bool:
+    reason = value.undecided or reason_of(value.parts)
+    return reason.startswith("$") and reason.endswith(" is not given")
 
 
 def _shown(parts: Sequence[Part]) -> tuple[str, str]:
@@ -95,11 +108,22 @@ def _begun(values: Sequence[Scalar], reason: str) -> Scalar | None:
         rest = other[len(text) :]
         if not other.startswith(text) or (rest and text.strip() and not (rest[0].isspace() or text[-1].isspace())):
             return None
-    if not text.strip():
+    if not text.strip() or _may_take([Part(stand_for(text.split()[-1], last_text(shortest.parts)))]):
         return None
-    last = next(part.text for part in reversed(shortest.parts) if part.text.text)
+    last = last_text(shortest.parts)
     parts = (*shortest.parts, Part(stand_for(" ", last)), Part(EMPTY, reason))
     return Scalar(parts, shortest.place)
+
+
+def last_text(parts: Sequence[Part]) -> Embedded:
+    """Return the text of the last part that has any."""
+    return next(part.text for part in reversed(parts) if part.text.text)
+
+
+def _may_take(item: Sequence[Part]) -> bool:
+    """Tell whether the next word may belong to a word, as the value of an option."""
+    text = text_of(item)
+    return text.startswith("-") and "=" not in text
 
 
 def choice(evaluator: Evaluator, node: Node) -> str:
@@ -175,6 +199,8 @@ def case(evaluator: Evaluator, node: Node) -> str:
     spans = script.words(head)
     value = evaluator.expander.parts(script.source, *spans[0], quoted=True) if spans else []
     known = not reason_of(value)
+    if spans and depends_on_role(evaluator.expander, script.text[slice(*spans[0])]):
+        known = False
     has_rest = False
     bodies: list[list[Node]] = []
     for item in items:

@@ -44,6 +44,8 @@ class _Operand(NamedTuple):
 def test(expander: Expander, source: Embedded, start: int, end: int) -> Truth:
     """Return what the test ``source.text[start:end]``, brackets included, says; None if that is not known."""
     text = source.text
+    if depends_on_role(expander, text[start:end]):
+        return None
     if text.startswith("((", start):
         try:
             return bool(expander.arithmetic(source, start + 2, max(end - 2, start + 2)))
@@ -63,6 +65,20 @@ def test(expander: Expander, source: Embedded, start: int, end: int) -> Truth:
             return None
         operands += [_of_word(field.word, written) for field in fields]
     return _Test(expander, operands, double).value()
+
+
+_ROLE_VARIABLE = re.compile(
+    r"\$\{?(\w*(?:ROLE|RANK|NODE|INDEX|MODE|TYPE|STAGE|PHASE|role|rank|node|index|mode|type)\w*|\d)"
+)
+
+
+def depends_on_role(expander: Expander, text: str) -> bool:
+    """Tell whether a test asks which of several workers runs the script, and only a default answers.
+
+    Such a script is run with other values too.
+    """
+    defaulted = expander.state.defaulted
+    return bool(defaulted) and any(found[1] in defaulted for found in _ROLE_VARIABLE.finditer(text))
 
 
 def test_words(expander: Expander, words: Sequence[Word]) -> Truth:

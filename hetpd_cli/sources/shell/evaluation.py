@@ -29,12 +29,21 @@ Outcome = bool | str | None
 
 
 class Run(NamedTuple):
-    """A command with what stands around it: where its output goes, in which function and below which comment it is."""
+    """A command with what stands around it.
+
+    ``log`` is where its output goes; ``comment`` is what stands right above it and, line by line, above what it is
+    in; ``said`` what the script printed last. ``container`` names what it runs in,
+    ``gpus`` how many devices that has.
+    """
 
     launch: Launch
     log: str = ""
     function: str = ""
     comment: str = ""
+    said: str = ""
+    container: str = ""
+    image: Word | None = None
+    gpus: tuple[Word, int] | None = None
 
 
 class Evaluator:
@@ -51,6 +60,7 @@ class Evaluator:
         self.called: list[str] = []
         self.script: Script
         self.outcome: Outcome = RAN
+        self.said = ""
         self.comment: str = parent.comment if parent else ""
 
     def read(self, source: Embedded) -> str:
@@ -71,18 +81,20 @@ class Evaluator:
     def block(self, nodes: Sequence[Node], *, outermost: bool = False) -> str:
         """Run statements one after another."""
         last_comment: Node = None
+        around = self.comment
         for number, node in enumerate(nodes):
             if node.type == "comment":
                 follows = last_comment is not None and last_comment.end_point[0] + 1 == node.start_point[0]
-                self.comment = (self.comment + " " if follows else "") + self.text(node)
+                own = (self.comment.partition("\n")[0] + " " if follows else "") + self.text(node)
+                self.comment = f"{own}\n{around}" if around else own
                 last_comment = node
                 continue
             if not node.is_named:
                 continue
             if last_comment is not None and last_comment.end_point[0] + 1 < node.start_point[0]:
-                self.comment = ""
+                self.comment = around
             signal = self.statement(node)
-            self.comment, last_comment = "", None
+            self.comment, last_comment = around, None
             following = nodes[number + 1].type if number + 1 < len(nodes) else ""
             if following == "&":
                 self.outcome = RAN
@@ -123,11 +135,16 @@ class Evaluator:
 
     def launch(self, words: Sequence[Word], env: dict[str, Word], incomplete: str, span: Span) -> None:
         """Note a command."""
+        if any(word.value in ("...", "…") for word in words):
+            incomplete = incomplete or "... stands for further arguments"
         everything = self.state.environment()
         found = Launch(
             tuple(words), {**everything, **env} if env else everything, self.script.source.place(*span), incomplete
         )
-        self.runs.append(Run(found, "", self.called[-1] if self.called else "", self.comment))
+        if words[0].value == "echo":
+            self.said = " ".join(word.value for word in words[1:])
+        function = self.called[-1] if self.called else ""
+        self.runs.append(Run(found, function=function, comment=self.comment, said=self.said))
         self.outcome = RAN
 
     def call(self, name: str, words: Sequence[Word], incomplete: str) -> str:

@@ -49,6 +49,7 @@ class Expander:
         self.state = state
         self.budget = budget
         self.depth = 0
+        self.defaults_taken = 0
 
     def words(self, source: Embedded, start: int, end: int) -> tuple[list[Field], str]:
         """Return what the word ``source.text[start:end]`` becomes, and why there may be words that are not known."""

@@ -307,6 +307,8 @@ def _default(use: _Use, name: str, value: Value | str | None, sign: str, at: int
     if kind == "?":
         return use.unknown(unset_reason(name))
     operand = _operand(use, at, last)
+    if held is None:
+        use.expander.defaults_taken += 1
     if kind == "=" and not name.isdigit():
         use.expander.state.set(name, Scalar(bare(operand), use.written.place()))
     return operand

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from hetpd_cli.sources.embedded import Embedded
-from hetpd_cli.sources.shell.scan import raw_words
+from hetpd_cli.sources.shell.scan import closing, raw_words
 from hetpd_cli.sources.shell.values import Part, stand_for
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 _HERE_DOCUMENT = re.compile(
     r"\s*cat\s*<<(?P<dash>-?)\s*(?P<quote>['\"]?)(?P<word>\w+)(?P=quote)[ \t]*\n(?P<body>.*)", re.S
 )
-_OPERATORS = re.compile(r"[|;&<>()]")
 _MOST_NUMBERS = 256
 
 
@@ -33,10 +32,8 @@ def output(expander: Expander, source: Embedded, start: int, end: int) -> list[P
     program = text[slice(*spans[0])]
     if program not in ("echo", "printf", "seq", "basename", "dirname"):
         return None
-    for begin, stop in spans:
-        word = text[begin:stop]
-        if _OPERATORS.search(word) and not (word[0] == word[-1] and word[0] in "'\"" and len(word) > 1):
-            return None
+    if any(_has_operator(expander, text, *span) for span in spans):
+        return None
     if "\n" in text[start:end].strip() and any(
         "\n" in text[one[1] : other[0]].replace("\\\n", "") for one, other in pairwise(spans)
     ):
@@ -48,6 +45,23 @@ def output(expander: Expander, source: Embedded, start: int, end: int) -> list[P
             return None
         words += [field.word for field in fields]
     return _printed(program, words, source[start:end])
+
+
+def _has_operator(expander: Expander, text: str, at: int, end: int) -> bool:
+    """Tell whether a word has characters outside of quotes and expansions that end it for the shell."""
+    while at < end:
+        if text[at] in "|;&<>()":
+            return True
+        if text[at] in "'\"":
+            close = closing(text, at + 1, end, '"', expander.budget) if text[at] == '"' else text.find("'", at + 1, end)
+            at = close if close >= 0 else at
+        elif text[at] == "$" and text[at + 1 : at + 2] in ("(", "{"):
+            close = closing(text, at + 2, end, ")" if text[at + 1] == "(" else "}", expander.budget)
+            at = close if close >= 0 else at
+        elif text[at] == "\\":
+            at += 1
+        at += 1
+    return False
 
 
 def _printed(program: str, words: list[Word], written: Embedded) -> list[Part] | None:

@@ -125,6 +125,10 @@ def _plain(value: Value | None) -> object:
     return ("scalar", text_of(value.parts), reason_of(value.parts), value.undecided)
 
 
+Saved = tuple[dict[str, Value], "dict[str, Word | None]", "list[tuple[Part, ...]] | None"]
+"""Variables, those that are exported, arguments."""
+
+
 class State:
     """The variables, functions and arguments of a running script.
 
@@ -137,6 +141,8 @@ class State:
         self.arguments: list[tuple[Part, ...]] | None = None
         if arguments is not None:
             self.arguments = [(Part(word.text, word.unresolved),) for word in arguments]
+        self.defaulted: set[str] = set()
+        """Variables whose value is the script's own default for something that is not set."""
         self.frames: list[dict[str, Value | None]] = []
         for name, word in env.items():
             self.exported[name] = word
@@ -177,11 +183,11 @@ class State:
             else:
                 self.set(name, value)
 
-    def fork(self) -> tuple[dict[str, Value], dict[str, Word | None], list[tuple[Part, ...]] | None]:
+    def fork(self) -> Saved:
         """Return what :meth:`restore` goes back to."""
         return dict(self.variables), dict(self.exported), self.arguments
 
-    def restore(self, saved: tuple[dict[str, Value], dict[str, Word | None], list[tuple[Part, ...]] | None]) -> None:
+    def restore(self, saved: Saved) -> None:
         """Go back to a state."""
         variables, exported, self.arguments = saved
         self.variables, self.exported = dict(variables), dict(exported)
