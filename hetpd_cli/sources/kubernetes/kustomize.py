@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 LEVELS_UP = 6
+LEVELS_TO_GIT = 24
 MOST_FILES = 256
 MOST_STEPS = 4_096
 """Directories entered, objects patched and operations done for one kustomization."""
@@ -48,6 +49,9 @@ class Built(NamedTuple):
     objects: tuple[Object, ...]
     sources: tuple[SourceText, ...]
     missing: tuple[str, ...]
+
+
+_DEFINITION = re.compile(r"^kind:[ \t]*CustomResourceDefinition[ \t]*$", re.M)
 
 
 def build(directory: str, limits: Limits) -> Built:
@@ -81,15 +85,12 @@ def _texts(node: Node, key: str) -> list[str]:
 
 def _root(directory: str) -> str:
     """Return the directory below which files may be read."""
-    here = os.path.realpath(directory)
-    for _ in range(LEVELS_UP):
-        if os.path.exists(os.path.join(here, ".git")):  # noqa: PTH110, PTH118
-            return here
-        above = os.path.dirname(here)  # noqa: PTH120
-        if above == here:
-            return here
-        here = above
-    return here
+    above = [os.path.realpath(directory)]
+    while len(above) <= LEVELS_TO_GIT and os.path.dirname(above[-1]) != above[-1]:  # noqa: PTH120
+        if os.path.exists(os.path.join(above[-1], ".git")):  # noqa: PTH110, PTH118
+            return above[-1]
+        above.append(os.path.dirname(above[-1]))  # noqa: PTH120
+    return above[min(LEVELS_UP, len(above) - 1)]
 
 
 class _Builder:
@@ -117,7 +118,9 @@ class _Builder:
             self.missing.append(shown)
             return ()
         self.sources[source.path] = source
-        self.trees[shown] = parse(source, self.limits, collect_ambiguous=False).documents
+        # Definitions of resources are long, and run nothing.
+        defines = _DEFINITION.search(source.text) is not None
+        self.trees[shown] = () if defines else parse(source, self.limits, collect_ambiguous=False).documents
         return self.trees[shown]
 
     def kustomization(self, directory: str) -> Node | None:
@@ -348,6 +351,7 @@ def _finished(one: Object, node: Node) -> Object:
             continue
         if text(count.get("name")) in {one.name, *one.former}:
             content = with_entries(content, {"spec": with_entries(spec, {"replicas": number})})
+    content = _labelled(content, node)
     name = at(content, "metadata", "name")
     metadata = content.get("metadata")
     prefix, suffix = text(node.get("namePrefix")), text(node.get("nameSuffix"))
@@ -355,6 +359,18 @@ def _finished(one: Object, node: Node) -> Object:
         renamed = scalar(name.place, prefix + text(name) + suffix)
         content = with_entries(content, {"metadata": with_entries(metadata, {"name": renamed})})
     return one if content is one.node else remade(one, content)
+
+
+def _labelled(content: Node, node: Node) -> Node:
+    """Return an object with the labels that a kustomization gives to all."""
+    given = [node.get("commonLabels"), *(one.get("pairs") for one in items(node.get("labels")))]
+    entries = [one for pairs_ in given if pairs_ is not None for one in pairs_.entries]
+    metadata = content.get("metadata")
+    if not entries or metadata is None or metadata.kind != "mapping":
+        return content
+    own = metadata.get("labels")
+    joined = mapping(metadata.place, [*([] if own is None else own.entries), *entries])
+    return with_entries(content, {"metadata": with_entries(metadata, {"labels": joined})})
 
 
 _RENAMED = frozenset({

@@ -161,6 +161,9 @@ def is_patch(found: Object) -> bool:
         return not any(text(container.get("image")) for container in containers)
     if found.kind in NEVER_PATCHED or not (containers or is_workload(found.kind)):
         return False
+    if found.kind == "DynamoGraphDeployment":
+        # Its images start nothing by themselves.
+        return not any(container.get("command") or container.get("args") for container in containers)
     return not any(text(container.get("image")) or container.get("command") for container in containers)
 
 

@@ -83,7 +83,7 @@ def groups(source: SourceText, tree: Tree, limits: Limits) -> list[Group]:
             continue
         if bases is None:
             built, built_inputs = _built_around(source, limits)
-            bases = {(base.kind, base.name): base for base in built}
+            bases = {(base.kind, name): base for base in built for name in (*base.former, base.name)}
         base = bases.get((one.kind, one.name))
         if base is not None and not is_patch(base):
             result += _of_object(base, built_inputs, limits)

@@ -132,7 +132,7 @@ def test_a_patch_is_read_over_the_base_that_its_kustomization_names(tmp_path: Pa
 def test_json_patches_images_replicas_and_names(tmp_path: Path) -> None:
     _write(
         tmp_path,
-        base__kustomization_yaml="resources: [d.yaml]\nnamePrefix: pre-\nimages: [{name: SERVER, newName: vllm/vllm-openai, newTag: v0.23.0}]\n",
+        base__kustomization_yaml="resources: [d.yaml]\nlabels: [{pairs: {guide: g}}]\nnamePrefix: pre-\nimages: [{name: SERVER, newName: vllm/vllm-openai, newTag: v0.23.0}]\n",
         base__d_yaml=BASE,
         over__kustomization_yaml="""\
 resources: [../base]
@@ -157,6 +157,7 @@ patches:
     (group,) = _read(tmp_path / "over" / "kustomization.yaml")
     (member,) = group.members
     assert member.name == "pre-decode"
+    assert group.labels == {"llm-d.ai/role": "decode", "guide": "g"}
     assert settings(member) == {
         "engine.image": "vllm/vllm-openai:v0.23.0",
         "workers": 5,
