@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from hetpd_cli.sources.embedded import Embedded, join
-from hetpd_cli.sources.kubernetes.nodes import at, is_null, items, named, pairs, text
+from hetpd_cli.sources.kubernetes.nodes import at, is_null, items, pairs, text
 from hetpd_cli.sources.launch import Launch, Word
 
 if TYPE_CHECKING:
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 _REFERENCE = re.compile(r"\$(?:\$|\(([^()]*)\))")
 _SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh"})
-_LONGEST_EXPANSION = 2**20
-"""Characters of a value after expansion; variables that contain each other can grow without end."""
+_COST = 64
+"""What a file or variable costs that is put in from elsewhere, in characters."""
 
 
-def expanded(value: Embedded, env: Mapping[str, Word]) -> tuple[Embedded, str]:
+def expanded(value: Embedded, env: Mapping[str, Word], inputs: Inputs) -> tuple[Embedded, str]:
     """Return a text with ``$(NAME)`` replaced, and why a part of it is not known.
 
     ``$$`` is a dollar sign, and a name that is not set stays as it is written. Source: Kubernetes API, Container.args.
     """
-    pieces, done, unresolved, size = [], 0, "", 0
+    pieces, done, unresolved = [], 0, ""
     for found in _REFERENCE.finditer(value.text):
         pieces.append(value[done : found.start()])
         done = found.end()
@@ -35,8 +35,7 @@ def expanded(value: Embedded, env: Mapping[str, Word]) -> tuple[Embedded, str]:
             pieces.append(value[found.start() : found.start() + 1])
             continue
         word = env.get(found[1])
-        size += 0 if word is None else len(word.value)
-        if word is None or size > _LONGEST_EXPANSION:
+        if word is None or not inputs.spend(len(word.value) + len(word.text.pieces)):
             pieces.append(value[found.start() : found.end()])
             unresolved = unresolved or f"$({found[1]}) is not set in this file"
         else:
@@ -69,7 +68,8 @@ def _from_source(source: Node, inputs: Inputs) -> Iterator[tuple[str, Word]]:
     data = inputs.config_map(text(at(source, "configMapRef", "name")))
     prefix = text(source.get("prefix"))
     for name, _, value in pairs(data):
-        yield prefix + name, Word(inputs.embedded(value), value.place)
+        if value.kind == "scalar" and inputs.spend(_COST):
+            yield prefix + name, Word(inputs.embedded(value), value.place)
 
 
 def _variable(one: Node, env: Mapping[str, Word], inputs: Inputs) -> Word | None:
@@ -79,7 +79,7 @@ def _variable(one: Node, env: Mapping[str, Word], inputs: Inputs) -> Word | None
     if source is None or is_null(source):
         if value is None or value.kind != "scalar":
             return Word(Embedded("", []), name.place)
-        found, unresolved = expanded(inputs.embedded(value) if text(value) else Embedded("", []), env)
+        found, unresolved = expanded(inputs.embedded(value) if text(value) else Embedded("", []), env, inputs)
         return Word(found, value.place, unresolved)
     key = at(source, "configMapKeyRef", "key")
     config = text(at(source, "configMapKeyRef", "name"))
@@ -101,8 +101,9 @@ def _why(source: Node, config: str) -> str:
 def files(container: Node, pod: Node, inputs: Inputs) -> dict[str, Embedded]:
     """Return the files that a container sees of ConfigMaps in the input, by their paths."""
     found: dict[str, Embedded] = {}
+    volumes = {text(volume.get("name")): volume for volume in items(pod.get("volumes"))}
     for mount in items(container.get("volumeMounts")):
-        volume = named(items(pod.get("volumes")), text(mount.get("name")))
+        volume = volumes.get(text(mount.get("name")))
         path, part = text(mount.get("mountPath")), text(mount.get("subPath"))
         if volume is None or not path:
             continue
@@ -122,8 +123,13 @@ def _held(volume: Node, inputs: Inputs) -> Iterator[tuple[str, Node]]:
     for source in sources:
         data = None if source is None else inputs.config_map(text(source.get("name")))
         chosen = items(None if source is None else source.get("items"))
+        renamed: dict[str, list[str]] = {}
+        for one in chosen:
+            renamed.setdefault(text(one.get("key")), []).append(text(one.get("path")))
         for name, _, value in pairs(data):
-            paths = [text(one.get("path")) for one in chosen if text(one.get("key")) == name] if chosen else [name]
+            paths = renamed.get(name, []) if chosen else [name]
+            if not inputs.spend(_COST):
+                return
             if value.kind == "scalar":
                 yield from ((path, value) for path in paths if path)
 
@@ -134,7 +140,7 @@ def arguments(container: Node, key: str, env: Mapping[str, Word], inputs: Inputs
     found = []
     for item in items(held):
         if item.kind == "scalar":
-            value, unresolved = expanded(inputs.embedded(item), env)
+            value, unresolved = expanded(inputs.embedded(item), env, inputs)
             if item.source.count("\n") == 0 and not unresolved:
                 unresolved = substituted(item.source)
             found.append(Word(value, item.place, unresolved))
@@ -150,13 +156,15 @@ def substituted(value: str) -> str:
     return f"{found[1]} is not set in this file" if found and " " not in value else ""
 
 
-def launches(words: list[Word], env: Mapping[str, Word], mounted: Mapping[str, Embedded]) -> list[Launch]:
+def launches(
+    words: list[Word], env: Mapping[str, Word], mounted: Mapping[str, Embedded], inputs: Inputs
+) -> list[Launch]:  # fmt: skip
     """Return the commands that ``words`` run: themselves, or those of the script that they give to a shell."""
-    return _launches(words, env, mounted, 0) if words else []
+    return _launches(words, env, mounted, inputs, 0) if words else []
 
 
 def _launches(
-    words: Sequence[Word], env: Mapping[str, Word], mounted: Mapping[str, Embedded], depth: int
+    words: Sequence[Word], env: Mapping[str, Word], mounted: Mapping[str, Embedded], inputs: Inputs, depth: int
 ) -> list[Launch]:  # fmt: skip
     script: Embedded | None = None
     rest: Sequence[Word] = ()
@@ -167,16 +175,19 @@ def _launches(
             rest = words[index + 1 :] if inline else words[index:]
     else:
         script, rest = _mounted(words[0].value, mounted), words
-    if script is None or depth >= _DEEPEST:
+    if script is None or depth >= _DEEPEST or not inputs.spend(_PARSED * len(script.text)):
         return [Launch(tuple(words), env, words[0].place)]
     from hetpd_cli.sources.shell import commands
 
     found: list[Launch] = []
     for launch in commands(script, env, arguments=rest):
         calls = bool(launch.words) and _calls_script(launch.words, mounted)
-        found += _launches(launch.words, launch.env, mounted, depth + 1) if calls else [launch]
+        found += _launches(launch.words, launch.env, mounted, inputs, depth + 1) if calls else [launch]
     return found
 
+
+_PARSED = 4
+"""What a character of a script costs."""
 
 _DEEPEST = 4
 """Scripts that call each other."""
@@ -300,5 +311,5 @@ _LONGEST_WRAPPER = 64
 
 def is_bare(launch: Launch) -> bool:
     """Tell whether an engine is started without any argument, as a base leaves it to those that patch it."""
-    longest = 2 if launch.words[0].value.rpartition("/")[2] == "vllm" else 3
+    longest = 2 if launch.words[0].value.rpartition("/")[2] in {"vllm", "sglang"} else 3
     return len(launch.words) <= longest and is_engine(launch)

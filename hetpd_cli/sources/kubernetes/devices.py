@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.deployment import Stated
 from hetpd_cli.facts.values import Unknown
-from hetpd_cli.sources.kubernetes.nodes import at, integer, items, named, pairs, text
+from hetpd_cli.sources.kubernetes.nodes import at, integer, items, pairs, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,8 +150,9 @@ class Request(NamedTuple):
 
 def requests(container: Node, pod: Node, inputs: Inputs) -> Iterator[Request]:
     """Yield what a container asks for by dynamic resource allocation, as far as the templates are in the input."""
+    claims = {text(claim.get("name")): claim for claim in items(pod.get("resourceClaims"))}
     for claim in items(at(container, "resources", "claims")):
-        own = named(items(pod.get("resourceClaims")), text(claim.get("name")))
+        own = claims.get(text(claim.get("name")))
         reference = None if own is None else own.get("resourceClaimTemplateName")
         template = None if reference is None else inputs.named("ResourceClaimTemplate", text(reference))
         if template is None or reference is None:
@@ -251,13 +252,14 @@ def _of_alternatives(alternatives: list[dict[str, list[Node]]]) -> Stated | None
     return Stated(Unknown("several kinds of node are allowed"), stated[0].place)
 
 
+_LONGEST_EXPRESSION = 2_000
 _PRODUCT_NAME = re.compile(r"productName\s*==\s*(['\"])(.+?)\1")
 
 
 def _of_selectors(request: Request) -> Stated | None:
     for selector in items(request.node.get("selectors")):
         expression = at(selector, "cel", "expression")
-        product = _PRODUCT_NAME.search(text(expression))
+        product = _PRODUCT_NAME.search(text(expression)[:_LONGEST_EXPRESSION])
         name = None if product is None else accelerator_of_name(product[2])
         if name is not None and expression is not None and product is not None:
             return Stated(name, expression.place, product[2])

@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 LEVELS_UP = 6
+LEVELS_TO_GIT = 24
 MOST_FILES = 256
+MOST_STEPS = 4_096
+"""Directories entered, objects patched and operations done for one kustomization."""
 DEEPEST = 16
 
 
@@ -46,6 +49,9 @@ class Built(NamedTuple):
     objects: tuple[Object, ...]
     sources: tuple[SourceText, ...]
     missing: tuple[str, ...]
+
+
+_DEFINITION = re.compile(r"^kind:[ \t]*CustomResourceDefinition[ \t]*$", re.M)
 
 
 def build(directory: str, limits: Limits) -> Built:
@@ -79,15 +85,12 @@ def _texts(node: Node, key: str) -> list[str]:
 
 def _root(directory: str) -> str:
     """Return the directory below which files may be read."""
-    here = os.path.realpath(directory)
-    for _ in range(LEVELS_UP):
-        if os.path.exists(os.path.join(here, ".git")):  # noqa: PTH110, PTH118
-            return here
-        above = os.path.dirname(here)  # noqa: PTH120
-        if above == here:
-            return here
-        here = above
-    return here
+    above = [os.path.realpath(directory)]
+    while len(above) <= LEVELS_TO_GIT and os.path.dirname(above[-1]) != above[-1]:  # noqa: PTH120
+        if os.path.exists(os.path.join(above[-1], ".git")):  # noqa: PTH110, PTH118
+            return above[-1]
+        above.append(os.path.dirname(above[-1]))  # noqa: PTH120
+    return above[min(LEVELS_UP, len(above) - 1)]
 
 
 class _Builder:
@@ -100,6 +103,7 @@ class _Builder:
         self.trees: dict[str, tuple[Node, ...]] = {}
         self.missing: list[str] = []
         self.open: list[str] = []
+        self.steps = 0
 
     # -- files -----------------------------------------------------------------------------------------------
 
@@ -114,7 +118,9 @@ class _Builder:
             self.missing.append(shown)
             return ()
         self.sources[source.path] = source
-        self.trees[shown] = parse(source, self.limits, collect_ambiguous=False).documents
+        # Definitions of resources are long, and run nothing.
+        defines = _DEFINITION.search(source.text) is not None
+        self.trees[shown] = () if defines else parse(source, self.limits, collect_ambiguous=False).documents
         return self.trees[shown]
 
     def kustomization(self, directory: str) -> Node | None:
@@ -135,12 +141,13 @@ class _Builder:
     def directory(self, directory: str, objects: list[Object], depth: int) -> list[Object]:
         """Return ``objects`` and what the kustomization of a directory adds to and changes in them."""
         real = os.path.realpath(directory)
-        node = self.kustomization(directory) if depth < DEEPEST and real not in self.open else None
+        fits = depth < DEEPEST and real not in self.open and self._step()
+        node = self.kustomization(directory) if fits else None
         if node is None:
             self.missing.append(os.path.normpath(directory))
             return objects
         self.open.append(real)
-        for resource in [*items(node.get("resources")), *items(node.get("bases"))]:
+        for resource in [*items(node.get("resources")), *items(node.get("bases"))][:MOST_FILES]:
             objects = objects + self._resource(directory, text(resource), depth)
         objects = objects + list(self._generated(directory, node))
         for component in items(node.get("components")):
@@ -151,6 +158,11 @@ class _Builder:
         self.open.pop()
         return [_finished(one, node) for one in objects]
 
+    def _step(self) -> bool:
+        """Count a step of building; tell whether there may be more."""
+        self.steps += 1
+        return self.steps <= MOST_STEPS
+
     def _resource(self, directory: str, written: str, depth: int) -> list[Object]:
         if "://" in written or "?ref=" in written or written.startswith(("github.com/", "git@")):
             self.missing.append(written)
@@ -158,7 +170,7 @@ class _Builder:
         path = os.path.join(directory, written)  # noqa: PTH118
         if os.path.isdir(path):  # noqa: PTH112
             return self.directory(path, [], depth + 1)
-        documents = self.documents(path)
+        documents = self.documents(path) if self._step() else ()
         return objects_of(documents, self.sources.get(os.path.normpath(path)))
 
     def _generated(self, directory: str, node: Node) -> Iterator[Object]:
@@ -208,7 +220,7 @@ class _Builder:
         chosen = _matcher(patch, target)
         changed, hits = [], 0
         for one in objects:
-            if not chosen(one):
+            if not chosen(one) or not self._step():
                 changed.append(one)
                 continue
             hits += 1
@@ -223,7 +235,7 @@ class _Builder:
             kept = {"apiVersion": None, "kind": None, "metadata": _unnamed(patch.get("metadata"))}
             return merged(node, with_entries(patch, kept))
         for operation in items(patch):
-            changed = _operated(node, operation)
+            changed = _operated(node, operation) if self._step() else None
             if changed is None:
                 self.missing.append(f"{text(operation.get('path'))} to {text(operation.get('op'))}")
             else:
@@ -339,6 +351,7 @@ def _finished(one: Object, node: Node) -> Object:
             continue
         if text(count.get("name")) in {one.name, *one.former}:
             content = with_entries(content, {"spec": with_entries(spec, {"replicas": number})})
+    content = _labelled(content, node)
     name = at(content, "metadata", "name")
     metadata = content.get("metadata")
     prefix, suffix = text(node.get("namePrefix")), text(node.get("nameSuffix"))
@@ -346,6 +359,18 @@ def _finished(one: Object, node: Node) -> Object:
         renamed = scalar(name.place, prefix + text(name) + suffix)
         content = with_entries(content, {"metadata": with_entries(metadata, {"name": renamed})})
     return one if content is one.node else remade(one, content)
+
+
+def _labelled(content: Node, node: Node) -> Node:
+    """Return an object with the labels that a kustomization gives to all."""
+    given = [node.get("commonLabels"), *(one.get("pairs") for one in items(node.get("labels")))]
+    entries = [one for pairs_ in given if pairs_ is not None for one in pairs_.entries]
+    metadata = content.get("metadata")
+    if not entries or metadata is None or metadata.kind != "mapping":
+        return content
+    own = metadata.get("labels")
+    joined = mapping(metadata.place, [*([] if own is None else own.entries), *entries])
+    return with_entries(content, {"metadata": with_entries(metadata, {"labels": joined})})
 
 
 _RENAMED = frozenset({

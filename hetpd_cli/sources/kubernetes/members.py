@@ -119,7 +119,7 @@ def _container(node: Node, pod: Node, part: Part, inputs: Inputs) -> Container:
 
         return Container(node, [kserve_launch(part, args, env, inputs)], mounted, commanded=True)
     words = command + args if command else containers.with_entrypoint(node, args, inputs, text(part.type))
-    found = containers.launches(words, env, mounted)
+    found = containers.launches(words, env, mounted, inputs)
     bare = any(containers.is_bare(launch) for launch in found)
     missing = part.incomplete or ("no arguments are given here" if bare else "")
     return Container(node, [_marked(launch, missing) for launch in found], mounted, bool(found) and not bare)

@@ -51,6 +51,10 @@ class Object(NamedTuple):
         return named_at.place if named_at is not None and text(named_at) else self.node.place
 
 
+BUDGET = 2**23
+"""Characters that variables, scripts and mounted files may come to: a few aliases can ask for any number."""
+
+
 class Inputs:
     """The objects that are read together, and the texts in which they stand."""
 
@@ -59,6 +63,9 @@ class Inputs:
         self._sources = {source.path: source for source in sources}
         self._positions: dict[str, Positions] = {}
         self._config: dict[str, Node] | None = None
+        self._named: dict[tuple[str, str], Object] | None = None
+        self._scalers: dict[str, Node] | None = None
+        self._left = BUDGET
 
     def positions(self, path: str) -> Positions:
         """Return the positions of the file ``path``."""
@@ -82,8 +89,10 @@ class Inputs:
         return (found for found in self.objects if found.kind in kinds)
 
     def named(self, kind: str, name: str) -> Object | None:
-        """Return the object of a kind that is called ``name``."""
-        return next((found for found in self.of_kind(kind) if found.name == name), None)
+        """Return the object of a kind that is called ``name``, the first one."""
+        if self._named is None:
+            self._named = {(found.kind, found.name): found for found in reversed(self.objects)}
+        return self._named.get((kind, name))
 
     def config_map(self, name: str) -> Node | None:
         """Return the ``data`` of the ConfigMap called ``name``."""
@@ -94,12 +103,16 @@ class Inputs:
 
     def scaled(self, found: Object, name: str = "") -> Node | None:
         """Return the place of an autoscaler that sets the replicas of an object (or of its part ``name``)."""
-        names = {found.name, f"{found.name}-{name}" if name else found.name}
-        for scaler in self.of_kind("HorizontalPodAutoscaler", "ScaledObject"):
-            target = at(scaler.node, "spec", "scaleTargetRef", "name")
-            if text(target) in names and found.name:
-                return target
-        return None
+        if self._scalers is None:
+            kinds = ("HorizontalPodAutoscaler", "ScaledObject")
+            targets = (at(scaler.node, "spec", "scaleTargetRef", "name") for scaler in self.of_kind(*kinds))
+            self._scalers = {text(target): target for target in targets if target is not None and text(target)}
+        return self._scalers.get(found.name) or self._scalers.get(f"{found.name}-{name}")
+
+    def spend(self, cost: int) -> bool:
+        """Take ``cost`` characters of what may be put in for all objects; tell whether there were as many."""
+        self._left -= cost
+        return self._left >= 0
 
 
 def objects_of(documents: Iterable[Node], source: SourceText | None = None) -> list[Object]:
@@ -148,11 +161,15 @@ def is_patch(found: Object) -> bool:
         return not any(text(container.get("image")) for container in containers)
     if found.kind in NEVER_PATCHED or not (containers or is_workload(found.kind)):
         return False
+    if found.kind == "DynamoGraphDeployment":
+        # Its images start nothing by themselves.
+        return not any(container.get("command") or container.get("args") for container in containers)
     return not any(text(container.get("image")) or container.get("command") for container in containers)
 
 
 NEVER_PATCHED = frozenset({
     "LLMInferenceService", "LLMInferenceServiceConfig", "ModelBooster", "RayService", "InferenceService",
+    "ClusterServingRuntime", "ServingRuntime",
 })  # fmt: skip
 """Kinds whose images and commands come from elsewhere."""
 

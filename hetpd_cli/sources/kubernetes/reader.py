@@ -83,7 +83,7 @@ def groups(source: SourceText, tree: Tree, limits: Limits) -> list[Group]:
             continue
         if bases is None:
             built, built_inputs = _built_around(source, limits)
-            bases = {(base.kind, base.name): base for base in built}
+            bases = {(base.kind, name): base for base in built for name in (*base.former, base.name)}
         base = bases.get((one.kind, one.name))
         if base is not None and not is_patch(base):
             result += _of_object(base, built_inputs, limits)
@@ -172,7 +172,7 @@ def _concerns(node: Node) -> bool:
 def _built_around(source: SourceText, limits: Limits) -> tuple[tuple[Object, ...], Inputs]:
     """Return what the kustomization makes that names a file, in its directory or one of the two above."""
     directory = os.path.dirname(source.path) or "."  # noqa: PTH120
-    for _ in range(3):
+    for _ in range(3 if os.path.isfile(source.path) else 0):  # noqa: PTH113
         if os.path.isdir(directory) and kustomization_in(directory) and names_file(directory, source.path, limits):  # noqa: PTH112
             built = build(directory, limits)
             return built.objects, Inputs(built.objects, [*built.sources, source])

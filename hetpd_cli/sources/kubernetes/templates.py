@@ -73,8 +73,8 @@ def _scalars(node: Node) -> Iterator[Node]:
         if one.kind == "scalar":
             yield one
             continue
-        below = items(one)
+        below = list(items(one))
         for name, key, value in pairs(one):
             if name not in _IGNORED:
-                below = [*below, key, value]
+                below += (key, value)
         stack.extend(reversed(below))

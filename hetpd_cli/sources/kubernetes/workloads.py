@@ -345,7 +345,8 @@ def _unknown_kind(found: Object, spec: Node) -> Iterator[Part]:
         containers = node.get("containers")
         if containers is not None and any(item.kind == "mapping" for item in items(containers)):
             if role_of_name(name) is not None:
-                count = Count(None if holder is None else holder.get("replicas"), None, "the replicas are not stated")
+                stated = None if holder is None else holder.get("replicas")
+                count = Count(stated, None, "the replicas are not stated" if stated is None else "")
                 metadata = None if holder is None else holder.get("metadata")
                 yield Part(name, place, template_of(node, metadata), workers=(count,))
             continue
