@@ -1,4 +1,4 @@
-"""What engines take where nothing is set, as far as device, model or other settings decide: steps from silence to value.
+"""What engines take where nothing is set, as far as device, model or other settings decide.
 
 Defaults that hang on the release alone stand in the table of engines.
 """
@@ -35,13 +35,11 @@ _DYNAMO_IMAGES = ("vllm-runtime", "ai-dynamo-vllm-runtime")
 
 
 @default_of("connector.name")
-def connector_name(
-    engine__name: Value, engine__version: Value, engine__image: Value, role: Value
-) -> Default | None:
+def connector_name(engine__name: Value, engine__version: Value, engine__image: Value, role: Value) -> Default | None:
     """Return the connector of an engine that is told of none.
 
-    vLLM has none without --kv-transfer-config; Dynamo's worker around it chose one itself in some releases. SGLang takes Mooncake for a prefill or decode server (0.5.2 to 0.5.23,
-    disaggregation_transfer_backend).
+    vLLM has none without --kv-transfer-config; Dynamo's worker around it chose one itself in some releases. SGLang
+    takes Mooncake for a prefill or decode server (0.5.2 to 0.5.23, disaggregation_transfer_backend).
     """
     if engine__name in _VLLM:
         if isinstance(engine__image, str) and repository_of(engine__image).rpartition("/")[2] in _DYNAMO_IMAGES:
@@ -55,17 +53,16 @@ def connector_name(
 # -- element type of the KV ------------------------------------------------------------------------------------
 
 
-@derived("pool", "model.plain_dtype", lenient=("model.attention.kind", "precision.method"))
-def plain_dtype(model__id: str, model__attention__kind: Value, precision__method: Value) -> Value | Found:
-    """Element type that an unquantised checkpoint computes in, which has no say of its own in how KV is kept.
+@derived("pool", "model.plain_dtype")
+def plain_dtype(model__id: str, model__attention__kind: str) -> Value | Found:
+    """Element type that the released checkpoint computes in, if it is unquantised: it has no say in how KV is kept.
 
     Sparse attention over a latent is left out: engines choose its KV by device and release.
     """
     found = cell("models", model__id, "native_weight_dtype")
-    method = precision__method.lower() if isinstance(precision__method, str) else ""
     if found is None or found.confidence == "unverified" or found.value not in {"bf16", "fp16"}:
         return Unknown(f"whether the checkpoint of {model__id} says how KV is kept is not known")
-    if model__attention__kind == "dsa" or BRINGS_KV_SCHEME.match(method):
+    if model__attention__kind == "dsa":
         return Unknown(f"how KV of {model__id} is kept by default is not known")
     return Found(found.value, f"model table, {model__id} ({', '.join(found.source)}; {found.confidence})")
 
@@ -76,19 +73,25 @@ _KV_SCHEMES = ("fp8_e4m3", "fp8_e4m3fnuz", "fp8_ds_mla", "nvfp4")
 
 @default_of("kv.dtype")
 def kv_dtype(
-    engine__name: Value, engine__version: Value, engine__dtype: Value, model__plain_dtype: Value
+    engine__name: Value,
+    engine__version: Value,
+    engine__dtype: Value,
+    model__plain_dtype: Value,
+    precision__weights: Value,
+    precision__method: Value,
 ) -> Default | tuple[str, ...] | None:
     """Return the element type of KV that is left to the engine (`auto`).
 
     It is the checkpoint's KV scheme if there is one, else the type that the engine computes in: --dtype, else the
-    checkpoint's own. Source: vLLM 0.16 to 0.33 utils/torch_utils.py, resolve_kv_cache_dtype_string; SGLang 0.5.14
-    model_runner.py.
+    checkpoint's own. Where a precision is stated, the checkpoint may be another than the released one. Source: vLLM
+    0.16 to 0.33 utils/torch_utils.py, resolve_kv_cache_dtype_string; SGLang 0.5.14 model_runner.py.
     """
     if engine__name not in {"vllm", "sglang"} or not _read(engine__name, engine__version):
         return None
     computed = engine__dtype if isinstance(engine__dtype, str) else model__plain_dtype
     left = isinstance(engine__dtype, str) or (isinstance(engine__dtype, Unknown) and engine__dtype.left)
-    if isinstance(model__plain_dtype, str) and isinstance(computed, str) and left:
+    as_released = not isinstance(precision__weights, str) and not isinstance(precision__method, str)
+    if as_released and isinstance(model__plain_dtype, str) and isinstance(computed, str) and left:
         origin = "--dtype" if isinstance(engine__dtype, str) else "the checkpoint's type"
         return Default(computed, f"auto: {origin}, as the checkpoint has no KV scheme")
     if isinstance(engine__dtype, str):
@@ -108,41 +111,52 @@ _WIDEST_HEAD = 128
 """Wider heads have pages of their own in some kernels (vLLM from 0.29 on)."""
 
 
-@default_of("kv.block_size")
-def block_size(
-    engine__name: Value,
-    engine__version: Value,
-    accelerator__platform: Value,
-    engine__built_for: Value,
-    engine__attention_backend: Value,
-    model__attention__kind: Value,
-    model__attention__head_dim: Value,
-    model__hybrid: Value,
-) -> Default | tuple[int, ...] | None:
+_SGLANG_PAGES = (1, 16, 32, 64, 128, 256)
+"""Page sizes that SGLang's attention backends and models force; 1 without any."""
+
+
+@default_of(
+    "kv.block_size",
+    "engine.name",
+    "engine.version",
+    "model.hybrid",
+    "model.attention.kind",
+    "model.attention.head_dim",
+    "engine.attention_backend",
+    "accelerator.platform",
+    "engine.built_for",
+)
+def block_size(*values: Value) -> Default | tuple[int, ...] | None:
     """Return the tokens of a KV block where nobody sets them.
 
     A model with recurrent layers gets a size that is worked out from its state, which is not known here.
     """
-    if not _read(engine__name, engine__version):
+    engine, version, hybrid, kind = values[:4]
+    if not _read(engine, version):
         return None
-    if engine__name == "sglang":
-        return (1, 16, 32, 64, 128, 256)
-    if model__hybrid is not False:
+    if engine == "sglang":
+        return _SGLANG_PAGES
+    if hybrid is not False:
         return None
-    if engine__name == "tensorrt-llm":
-        if model__attention__kind in _PLAIN_ATTENTION:
+    if engine == "tensorrt-llm":
+        if kind in _PLAIN_ATTENTION:
             return Default(32, "tokens_per_block of KvCacheConfig (TRTLLM-ARGS)")
         return (32, 64)
-    if engine__name == "vllm-ascend":
-        return (16, 32, 64, 128, 256)
-    plain = model__attention__kind in _PLAIN_ATTENTION
-    usual = isinstance(engine__attention_backend, Unknown) or str(engine__attention_backend).upper() in _ANY_16
-    narrow = isinstance(model__attention__head_dim, int) and model__attention__head_dim <= _WIDEST_HEAD
-    platforms = {name for name in (accelerator__platform, engine__built_for) if isinstance(name, str)}
-    if platforms == {"cuda"} and plain and usual and narrow:
-        return Default(16, "vLLM on CUDA, attention without a latent (VLLM-CACHE, VLLM-BLOCKS)")
-    if platforms == {"rocm"} and plain and narrow:
-        return (16, 64)
+    return _vllm_block_size(*values[3:]) if engine == "vllm" else _BLOCK_SIZES
+
+
+def _vllm_block_size(
+    kind: Value, head_dim: Value, backend: Value, device: Value, image: Value
+) -> Default | tuple[int, ...]:
+    """Return vLLM's block size for a model without recurrent layers (0.11 to 0.33: platforms, backends' preference)."""
+    platforms = {name for name in (device, image) if isinstance(name, str)}
+    narrow = isinstance(head_dim, int) and head_dim <= _WIDEST_HEAD
+    usual = isinstance(backend, Unknown) or str(backend).upper() in _ANY_16
+    if kind in _PLAIN_ATTENTION and narrow and usual:
+        if platforms == {"cuda"}:
+            return Default(16, "vLLM on CUDA, attention without a latent (VLLM-CACHE, VLLM-BLOCKS)")
+        if platforms == {"rocm"}:
+            return (16, 64)
     return _BLOCK_SIZES
 
 
@@ -157,7 +171,7 @@ def layout(
     model__attention__kind: Value,
     env__VLLM_KV_CACHE_LAYOUT: Value,  # noqa: N803
 ) -> Default | None:
-    """Return the layout that vLLM takes where no argument sets one: VLLM_KV_CACHE_LAYOUT, else what the connector wants.
+    """Return the layout that vLLM takes where no argument sets one: its variable, else what the connector wants.
 
     NIXL, and Mooncake from 0.24 on, want HND, but for a latent. Source: vLLM 0.11 to 0.33,
     get_required_kvcache_layout.
@@ -181,5 +195,5 @@ def layout(
 def prefix_caching(engine__name: Value, engine__version: Value, model__hybrid: Value) -> Default | None:
     """Return whether vLLM caches prefixes where nobody says: yes for models without recurrent layers (0.11 to 0.33)."""
     if engine__name == "vllm" and model__hybrid is False and _read(engine__name, engine__version):
-        return Default(True, "vLLM, model without recurrent layers (VLLM-CACHE)")  # noqa: FBT003
+        return Default(True, "vLLM, model without recurrent layers (VLLM-CACHE)")
     return None

@@ -169,7 +169,9 @@ _PLATFORM_OF = {
 def accelerator_platform(accelerator__vendor: str) -> Value:
     """Platform by which an engine reaches the device: cuda, rocm, npu, tpu, musa."""
     found = _PLATFORM_OF.get(accelerator__vendor)
-    return Unknown(f"devices of {accelerator__vendor} are reached by more than one platform") if found is None else found
+    return (
+        Unknown(f"devices of {accelerator__vendor} are reached by more than one platform") if found is None else found
+    )
 
 
 @derived("pool", "engine.built_for")

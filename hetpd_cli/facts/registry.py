@@ -88,16 +88,17 @@ def derived(
     return register
 
 
-def default_of(path: str) -> Callable[[Function], Function]:
+def default_of(path: str, *inputs: str) -> Callable[[Function], Function]:
     """Register the decorated function as what a pool's engine takes for ``path`` where nobody sets it.
 
     It is asked where the table of defaults has no row. It returns a :class:`Default`, candidates as a tuple, or None.
+    Its parameters name the facts that it receives, unless ``inputs`` does.
     """
 
     def register(function: Function) -> Function:
         code = function.__code__
-        inputs = tuple(name.replace("__", ".") for name in code.co_varnames[: code.co_argcount])
-        _DEFAULTS[path] = DerivedDefault(inputs, function)
+        named = tuple(name.replace("__", ".") for name in code.co_varnames[: code.co_argcount])
+        _DEFAULTS[path] = DerivedDefault(inputs or named, function)
         return function
 
     return register

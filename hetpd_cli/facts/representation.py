@@ -424,7 +424,7 @@ def kv_dtype_pinned_once(
     prefill__kv__dtype_left_to_engine: Value,
     decode__kv__dtype_left_to_engine: Value,
 ) -> Truth:
-    """Whether one side says in few bits what it keeps KV in, and the other leaves it to the engine and its checkpoint."""
+    """Whether one side says in few bits what it keeps KV in, and the other leaves it to engine and checkpoint."""
     sides = (
         (prefill__kv__dtype, decode__kv__dtype_left_to_engine),
         (decode__kv__dtype, prefill__kv__dtype_left_to_engine),

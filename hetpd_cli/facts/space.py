@@ -7,7 +7,7 @@ subjects under the names that rules use (``prefill.kv.dtype``, ``handoff.carries
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hetpd_cli.deployment import CLOSED, Section, Stated
 from hetpd_cli.facts import registry
@@ -181,6 +181,7 @@ class Subject:
         if derived is not None:
             rest = tuple(self._lookup(name) for name in derived.inputs)
             found = derived.function(*(one.value for one in rest))
+            rest = _what_it_takes(derived.function, rest, found)
             if isinstance(found, registry.Default):
                 fact.value, fact.origin, fact.note, fact.behind = found.value, DEFAULT, found.note, rest
                 return
@@ -212,6 +213,18 @@ def _choices(known: Field | None) -> tuple[Known | Nothing, ...] | None:
     if known.choices is None or not known.may_be_none:
         return known.choices
     return (*known.choices, NONE)
+
+
+def _what_it_takes(function: Callable[..., Any], inputs: tuple[Fact, ...], found: Any) -> tuple[Fact, ...]:
+    """Return inputs that suffice for what ``function`` found: with all others unknown it finds the same."""
+    values = [fact.value for fact in inputs]
+    kept = []
+    for index, fact in enumerate(inputs):
+        values[index] = Unknown("left out")
+        if function(*values) != found:
+            values[index] = fact.value
+            kept.append(fact)
+    return tuple(kept)
 
 
 def _left_to_engine(value: Value) -> bool:
@@ -438,7 +451,7 @@ class PoolSubject(Subject):
         return fact
 
     def _auto(self, plain: Fact) -> Value:
-        if isinstance(plain.value, str):
+        if isinstance(plain.value, str) and not {"precision.weights", "precision.method"} & self.section.stated.keys():
             return "auto"
         from hetpd_cli.facts.defaults import AUTO_WORDS
 

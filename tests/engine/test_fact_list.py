@@ -67,7 +67,10 @@ def test_each_origin() -> None:
         (("kv.dtype",), ["p kv.dtype", "d kv.dtype"]),
         (("prefill.kv.dtype",), ["p kv.dtype"]),
         (("d.kv.dtype",), ["d kv.dtype"]),
-        (("decode.kv.dt*", "workload.rate*"), ["d kv.dtype", "d kv.dtype_left_to_engine", "workload rate_per_s"]),
+        (
+            ("decode.kv.dt*", "workload.rate*"),
+            ["d kv.dtype", "d kv.dtype_left_to_engine", "d kv.dtype_word", "workload rate_per_s"],
+        ),
         (("handoff.one_rel*",), ["p -> d one_release"]),
         (("KV.dtype",), []),
         (("nothing.*",), []),

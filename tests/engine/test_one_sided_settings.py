@@ -131,7 +131,6 @@ FAULTS: list[tuple[str, Fields, Fields, str, str]] = [
     ("sglang", {"connector": "nixl"}, {}, "HPD501", "3:nixl"),
     ("sglang", {"connector": "nixl"}, {"connector": "mooncake"}, "HPD501", "4:mooncake"),
     ("sglang", {}, {"engine": _sglang("prefill")}, "HPD513", "4:prefill"),
-    ("sglang", {}, {"engine": "sglang"}, "HPD513", "4:sglang"),
     ("sglang", _tp(16), {}, "HPD102", "3:16"),
     ("trtllm", FP8, {}, "HPD230", "3:fp8"),
     ("trtllm", _block(64), {}, "HPD231", "3:64"),
