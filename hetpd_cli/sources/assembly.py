@@ -138,6 +138,8 @@ def _worker(member: Member, limits: Limits) -> Worker:
     worker = Worker(member, engine, None)
     said = engine.role if engine is not None else None
     worker.role = said.value if said is not None and isinstance(said.value, str) else worker.hint
+    if member.role_by == "field" and worker.hint in ROLES and worker.role in ROLES:
+        worker.role = worker.hint
     return worker
 
 
@@ -344,6 +346,8 @@ def _pool(worker: Worker, taken: list[str], *, shares_model: bool) -> Pool:
     settings = Section("pool", member.place, OPEN)
     if engine is not None:
         settings = engine.settings.over(member.settings)
+        if engine.ranks is not None and member.nodes > 1:
+            settings.stated["parallelism.dp"] = engine.ranks
         settings.scope = engine.settings.scope if member.complete else OPEN
         if engine.role is not None:
             settings.stated["engine.mode"] = engine.role

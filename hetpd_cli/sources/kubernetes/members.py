@@ -147,7 +147,9 @@ def _named(one: Container, part: Part, role: Stated | None, by: str) -> Named:
 def _member(one: Container, named_as: Named, settings: Section, *, patch: bool) -> Member:
     name, place, role, by = named_as
     found = sorted(one.launches, key=lambda launch: not containers.is_engine(launch))
-    return Member(name, place, role, by, settings, tuple(found), one.mounted, one.commanded or not patch)
+    nodes = number_of(part.nodes, part, patch=False)
+    spanned = nodes.value if nodes is not None and isinstance(nodes.value, int) else 1
+    return Member(name, place, role, by, settings, tuple(found), one.mounted, one.commanded or not patch, spanned)
 
 
 def settings_of(one: Container, part: Part, pod: Node, inputs: Inputs, *, patch: bool) -> Section:
