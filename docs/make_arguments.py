@@ -22,6 +22,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+import itertools
+
 from hetpd_cli.tables.arguments import FOLDER, version_key
 
 DEPTH = 40
@@ -38,6 +40,8 @@ class Opaque:
 
 
 class Returned(Exception):  # noqa: N818 (no error: a return statement)
+    """A function of the package returns."""
+
     def __init__(self, value: Any) -> None:
         self.value = value
 
@@ -54,16 +58,21 @@ class Parser:
 
 
 class Function:
+    """A function of the package, with what it is bound to."""
+
     def __init__(self, node: Any, module: Module, owner: Class | None = None, bound: Any = None) -> None:
         self.node, self.module, self.owner, self.bound = node, module, owner, bound
         self.closure: dict[str, Any] = {}
 
 
 class Class:
+    """A class of the package."""
+
     def __init__(self, node: ast.ClassDef, module: Module) -> None:
         self.node, self.module = node, module
 
     def bases(self) -> list[Class]:
+        """Return the bases that are classes of the package."""
         found = [self.module.source.interpreter.value(base, {}, self.module) for base in self.node.bases]
         return [one for one in found if isinstance(one, Class)]
 
@@ -84,6 +93,7 @@ class Class:
         return found
 
     def member(self, name: str, after: Class | None = None) -> Any:
+        """Return a method or the value of an attribute; behind the class ``after`` where one is given."""
         lineage = self.lineage()
         if after is not None:
             lineage = lineage[lineage.index(after) + 1 :]
@@ -101,27 +111,37 @@ class Class:
         return Opaque(f"{self.node.name}.{name}")
 
     def is_enum(self) -> bool:
+        """Tell whether it is an enumeration."""
         return any("Enum" in ast.unparse(base) for one in self.lineage() for base in one.node.bases)
 
     def enum_members(self) -> list[EnumMember]:
+        """Return the members of an enumeration."""
         return [
-            EnumMember(self, statement.targets[0].id, self.module.source.interpreter.value(statement.value, {}, self.module))
+            EnumMember(
+                self, statement.targets[0].id, self.module.source.interpreter.value(statement.value, {}, self.module)
+            )
             for statement in self.node.body
             if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name)
         ]
 
 
 class EnumMember:
+    """A member of an enumeration."""
+
     def __init__(self, owner: Class, name: str, value: Any) -> None:
         self.owner, self.name, self.value = owner, name, value
 
 
 class Instance:
+    """An object of a class of the package."""
+
     def __init__(self, owner: Class, attributes: dict[str, Any]) -> None:
         self.owner, self.attributes = owner, attributes
 
 
 class Super:
+    """What ``super()`` gives."""
+
     def __init__(self, owner: Class, bound: Any) -> None:
         self.owner, self.bound = owner, bound
 
@@ -155,6 +175,7 @@ class Module:
                 self._collect(statement.body)
 
     def lookup(self, name: str) -> Any:
+        """Return what a name of the module stands for."""
         found = self.definitions.get(name)
         if found is None:
             below = self.source.module(f"{self.name}.{name}") if self.path.name == "__init__.py" else None
@@ -197,6 +218,7 @@ class Source:
         self.interpreter = Interpreter(self)
 
     def module(self, name: str) -> Module | None:
+        """Return a module, None where the package has none of that name."""
         if name not in self.modules:
             base = self.root.joinpath(*name.split("."))
             path = next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()), None)
@@ -209,7 +231,7 @@ UNBOUND = object()
 KINDS = {"int": "integer", "float": "number", "str": "text"}
 
 
-class Interpreter:  # noqa: PLR0904
+class Interpreter:
     """Runs statements as far as they can be known."""
 
     def __init__(self, source: Source) -> None:
@@ -219,6 +241,7 @@ class Interpreter:  # noqa: PLR0904
     # Expressions
 
     def value(self, node: Any, local: dict[str, Any], module: Module) -> Any:
+        """Return the value of an expression, as far as it can be known."""
         if node is None:
             return None
         method = getattr(self, f"_{type(node).__name__.lower()}", None)
@@ -442,7 +465,16 @@ class Interpreter:  # noqa: PLR0904
                 return None
             if name in {"copy", "union"}:
                 return base + [one for other in arguments for one in self.items(other) or [Opaque("*")]]
-        if isinstance(base, str) and name in {"replace", "lower", "upper", "lstrip", "rstrip", "strip", "split", "format"}:
+        if isinstance(base, str) and name in {
+            "replace",
+            "lower",
+            "upper",
+            "lstrip",
+            "rstrip",
+            "strip",
+            "split",
+            "format",
+        }:
             return getattr(base, name)(*arguments)
         if isinstance(base, str) and name in {"startswith", "endswith", "removeprefix", "join", "isidentifier"}:
             return getattr(base, name)(*arguments)
@@ -451,6 +483,7 @@ class Interpreter:  # noqa: PLR0904
         return UNBOUND
 
     def call(self, function: Any, arguments: list[Any], words: dict[str, Any], text: str) -> Any:  # noqa: PLR0912
+        """Return what a call gives."""
         name = function.text.rpartition(".")[2] if isinstance(function, Opaque) else ""
         first = arguments[0] if arguments else None
         if isinstance(function, Function):
@@ -529,10 +562,12 @@ class Interpreter:  # noqa: PLR0904
     # Statements
 
     def statements(self, body: list[ast.stmt], local: dict[str, Any], module: Module) -> None:
+        """Run statements."""
         for statement in body:
             self.statement(statement, local, module)
 
     def statement(self, node: Any, local: dict[str, Any], module: Module) -> None:  # noqa: PLR0912
+        """Run one statement; what has no effect on arguments is passed over."""
         if isinstance(node, ast.Expr):
             self.value(node.value, local, module)
         elif isinstance(node, ast.Assign):
@@ -573,7 +608,7 @@ class Interpreter:  # noqa: PLR0904
                         base.pop(self.value(target.slice, local, module), None)
 
     def branch(self, node: ast.If, local: dict[str, Any], module: Module) -> None:
-        """Take the branch that is known to be taken; both where that is not known, and none of them ends the function."""
+        """Take the branch that is known to be taken; both where that is not known, and neither ends the function."""
         test = self.truth(self.value(node.test, local, module))
         if test is not None:
             self.statements(node.body if test else node.orelse, local, module)
@@ -585,6 +620,7 @@ class Interpreter:  # noqa: PLR0904
                 continue
 
     def assign(self, target: Any, given: Any, local: dict[str, Any], module: Module) -> None:
+        """Assign a value to a name, an item, an attribute or several names."""
         if isinstance(target, ast.Name):
             local[target.id] = given
         elif isinstance(target, ast.Tuple):
@@ -601,6 +637,7 @@ class Interpreter:  # noqa: PLR0904
                 base.attributes[target.attr] = given
 
     def items(self, given: Any) -> list[Any] | None:
+        """Return the items of a value; None where it has none that are known."""
         if isinstance(given, list | tuple):
             return list(given)
         if isinstance(given, dict):
@@ -610,11 +647,12 @@ class Interpreter:  # noqa: PLR0904
         return None
 
     def truth(self, given: Any) -> bool | None:
+        """Return whether a value counts as true; None where that is not known."""
         return None if isinstance(given, Opaque) else bool(given)
 
 
 class Continued(Exception):  # noqa: N818 (no error: a continue statement)
-    pass
+    """A loop goes on with its next item."""
 
 
 class Hints:
@@ -633,7 +671,7 @@ def hints(source: Source, node: Any, module: Module) -> Hints:
     return found
 
 
-def _hint(source: Source, node: Any, module: Module, found: Hints, depth: int) -> None:  # noqa: PLR0912
+def _hint(source: Source, node: Any, module: Module, found: Hints, depth: int) -> None:
     if depth > 20:
         return
     if isinstance(node, ast.Constant):
@@ -732,13 +770,14 @@ class VllmFields:
         self.human = _human_readable(module)
 
     def kwargs(self, owner: Class) -> dict[str, dict[str, Any]]:
+        """Return the keyword arguments of ``add_argument`` of each field."""
         return {
             name: self._one(name, statement, module)
             for name, (statement, module) in owner.fields().items()
             if "ClassVar" not in ast.unparse(statement.annotation)
         }
 
-    def _one(self, name: str, statement: ast.AnnAssign, module: Module) -> dict[str, Any]:  # noqa: PLR0912
+    def _one(self, name: str, statement: ast.AnnAssign, module: Module) -> dict[str, Any]:
         found = hints(self.source, statement.annotation, module)
         interpreter = self.source.interpreter
         kwargs: dict[str, Any] = {"default": interpreter.value(statement.value, {}, module)}
@@ -803,6 +842,7 @@ class SglangFields:
         self.source = source
 
     def add(self, parser: Parser, owner: Any) -> None:
+        """Declare the fields of a class, or of the namespaces that it is put together from."""
         for one in self._owners(owner):
             for name, (statement, module) in one.fields().items():
                 self._field(parser, name, statement, module)
@@ -810,15 +850,16 @@ class SglangFields:
     def _owners(self, owner: Any) -> list[Class]:
         if isinstance(owner, Class) and owner.fields():
             return [owner]
-        found = []
+        found: list[Class] = []
         for path in sorted((self.source.root / "sglang" / "srt" / "arg_groups" / "fields").glob("*.py")):
             module = self.source.module(f"sglang.srt.arg_groups.fields.{path.stem}")
-            for node in module.definitions.values() if module else ():
-                if isinstance(node, ast.ClassDef) and "_NS_PATH" in ast.unparse(node):
-                    found.append(Class(node, module))
+            nodes = module.definitions.values() if module else ()
+            found += [
+                Class(one, module) for one in nodes if isinstance(one, ast.ClassDef) and "_NS_PATH" in ast.unparse(one)
+            ]
         return found
 
-    def _field(self, parser: Parser, name: str, statement: ast.AnnAssign, module: Module) -> None:  # noqa: PLR0912
+    def _field(self, parser: Parser, name: str, statement: ast.AnnAssign, module: Module) -> None:
         annotation = statement.annotation
         if isinstance(annotation, ast.Constant):
             annotation = ast.parse(annotation.value, mode="eval").body
@@ -847,7 +888,9 @@ class SglangFields:
             kwargs["action"] = "store_true"
         else:
             kwargs |= self._typed(meta, found, names)
-        parser.calls.append(([meta.get("cli_name") or "--" + name.replace("_", "-"), *(meta.get("aliases") or [])], kwargs))
+        parser.calls.append(
+            ([meta.get("cli_name") or "--" + name.replace("_", "-"), *(meta.get("aliases") or [])], kwargs)
+        )
 
     def _typed(self, meta: dict[str, Any], found: Hints, names: set[str]) -> dict[str, Any]:
         kwargs: dict[str, Any] = {}
@@ -892,8 +935,8 @@ def row(names: list[Any], kwargs: dict[str, Any], negate: str) -> dict[str, Any]
     values = [one.value if isinstance(one, EnumMember) else one for one in Interpreter.items(None, choices) or []]  # type: ignore[arg-type]
     if values and not any(isinstance(one, Opaque | Class | Function) for one in values):
         found["choices"] = sorted({str(one) for one in values if one is not None})
-    made = isinstance(kwargs.get("action"), Class | Opaque)
-    default = kwargs.get("default", {"store_true": False, "store_false": True}.get(str(kwargs.get("action")), None))
+    made = action != "negatable" and isinstance(kwargs.get("action"), Class | Opaque)
+    default = kwargs.get("default", {"store_true": False, "store_false": True}.get(str(kwargs.get("action"))))
     default = Opaque("of the action") if made and "default" not in kwargs else default
     default = default.value if isinstance(default, EnumMember) else default
     if default is None or isinstance(default, str | int | float | bool):
@@ -903,6 +946,7 @@ def row(names: list[Any], kwargs: dict[str, Any], negate: str) -> dict[str, Any]
 
 
 def canonical(spellings: list[str]) -> str:
+    """Return the name of an argument: its first long spelling, without dashes in front."""
     long = [one for one in spellings if one.startswith("--")]
     return (long or spellings)[0].lstrip("-").replace("_", "-")
 
@@ -939,16 +983,21 @@ def kind_of(given: Any) -> tuple[str, bool]:
 
 
 def negations(spellings: list[str], negate: str) -> list[str]:
+    """Return the spellings that turn a switch off."""
     found = [f"--no-{one[2:]}" for one in spellings if one.startswith("--")]
     if negate == "inverse":
         inverse = {"--enable-": "--disable-", "--disable-": "--enable-"}
         found += [
-            other + one.removeprefix(prefix) for one in spellings for prefix, other in inverse.items() if one.startswith(prefix)
+            other + one.removeprefix(prefix)
+            for one in spellings
+            for prefix, other in inverse.items()
+            if one.startswith(prefix)
         ]
     return found
 
 
 def deprecation(kwargs: dict[str, Any]) -> str:
+    """Return what stands instead of an argument, ``deprecated`` where that is not said, else nothing."""
     new = kwargs.get("new_flag")
     if isinstance(new, str):
         return new
@@ -989,6 +1038,7 @@ def run(source: Source, module: str, path: str, *arguments: Any) -> None:
 
 
 def of_vllm(source: Source) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the arguments of ``vllm serve`` and how its parser reads them."""
     parser = Parser()
     folders = ("openai", "launchers", "common")
     for module in (f"vllm.entrypoints.{name}.cli_args" for name in folders):
@@ -1009,12 +1059,14 @@ def of_vllm(source: Source) -> tuple[list[dict[str, Any]], dict[str, Any]]:
 
 
 def of_sglang(source: Source) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the arguments of SGLang's server and how its parser reads them."""
     parser = Parser()
     run(source, "sglang.srt.server_args", "ServerArgs.add_cli_args", parser)
     return rows(parser), {"abbreviations": True}
 
 
 def of_router(source: Source) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the arguments of SGLang's router and how its parser reads them."""
     parser = Parser()
     for module in ("sglang_router.launch_router", "sglang_router.router_args"):
         run(source, module, "RouterArgs.add_cli_args", parser)
@@ -1067,6 +1119,7 @@ ENTRIES = {
 
 
 def of_trtllm(source: Source) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the options of ``trtllm-serve serve``; click takes them as they are spelt."""
     module = source.module("tensorrt_llm.commands.serve")
     assert module is not None
     function = next(
@@ -1097,7 +1150,10 @@ def options(source: Source, decorator: Any, module: Module) -> list[dict[str, An
     typed = next((word.value for word in decorator.keywords if word.arg == "type"), None)
     if isinstance(typed, ast.Call) and "Choice" in ast.unparse(typed.func) and typed.args:
         lists = [interpreter.items(value(one, {}, module)) for one in typed.args[:2]]
-        kwargs |= {"type": Opaque("str"), "choices": [one for part in lists for one in part or []] if lists[0] else None}
+        kwargs |= {
+            "type": Opaque("str"),
+            "choices": [one for part in lists for one in part or []] if lists[0] else None,
+        }
     elif typed is not None and "Range" in ast.unparse(typed):
         kwargs["type"] = Opaque("float" if "Float" in ast.unparse(typed) else "int")
     if words.get("is_flag") or any(len(part) > 1 for part in pair):
@@ -1113,6 +1169,7 @@ READERS = {"vllm": of_vllm, "sglang": of_sglang, "trtllm": of_trtllm, "sglang_ro
 
 
 def read(program: str, folder: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the arguments of a program and how its parser reads them."""
     source = Source(folder)
     if program.startswith("dynamo."):
         return of_dynamo(source, program.partition(".")[2])
@@ -1157,7 +1214,7 @@ def packed(by_release: dict[str, dict[str, dict[str, Any]]], order: list[str]) -
 
 def same_names(by_release: dict[str, dict[str, dict[str, Any]]], order: list[str]) -> None:
     """Give an argument one name in all releases: that of the release before with which it shares a spelling."""
-    for before, after in zip(order, order[1:], strict=False):
+    for before, after in itertools.pairwise(order):
         known = {spelling: one["name"] for one in by_release[before].values() for spelling in one["spellings"]}
         renamed: dict[str, dict[str, Any]] = {}
         taken = set(by_release[after])
@@ -1198,7 +1255,7 @@ USUAL = {"kind": "text", "takes": "1", "default": None}
 def short(one: dict[str, Any]) -> dict[str, Any]:
     """Return a row without what is usual; a default that is not known is said instead."""
     usual = {**USUAL, "spellings": [f"--{one['name']}"]}
-    found = {key: value for key, value in one.items() if key not in usual or value != usual[key]}
+    found = {key: one[key] for key in ("name", *one) if key not in usual or one[key] != usual[key]}
     return found if "default" in one else {**found, "computed": True}
 
 
@@ -1277,7 +1334,7 @@ def transfer_keys(source: Source) -> dict[str, str]:
 
 
 def extra_keys(folder: Path, module: str, registered: dict[str, str]) -> set[str]:
-    """Return the keys of the extra configuration that a connector reads: its module, or its package with those above."""
+    """Return the keys of the extra configuration that the module, or the package, of a connector reads."""
     path = folder.joinpath(*module.split(".")).with_suffix(".py")
     top = folder / "vllm" / "distributed" / "kv_transfer" / "kv_connector" / "v1"
     home = path.parent if path.is_file() else path.with_suffix("")
@@ -1319,6 +1376,7 @@ def keys_read(text: str) -> set[str]:
 
 
 def main(words: list[str]) -> int:
+    """Add one release and return 0; 1 where nothing was found, 2 for wrong usage."""
     if len(words) != 3:
         sys.stderr.write("usage: python docs/make_arguments.py PROGRAM VERSION FOLDER\n")
         return 2

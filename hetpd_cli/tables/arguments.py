@@ -150,6 +150,10 @@ class ArgumentSet:
                     return found
         return None
 
+    def takes(self, word: str) -> bool:
+        """Tell whether a word names an argument in full, of the program or of its engine."""
+        return self._exact(word) is not None or (self.engine is not None and self.engine.takes(word))
+
     def _exact(self, word: str) -> Match | None:
         key, equals, _ = word.partition("=")
         value_start = len(key) + 1 if equals else None
@@ -196,7 +200,7 @@ class ArgumentSet:
         return Match(found, spelling, end, value_start, off=spelling in found.negations)
 
     def _plain(self, key: str) -> str:
-        """Return a spelling as the table writes it: underscores up to the first dot are dashes where the parser says so."""
+        """Return a spelling as the table writes it: underscores before a dot are dashes where the parser says so."""
         if not self.underscores or not key.startswith("--"):
             return key
         base, dot, rest = key.partition(".")
@@ -246,13 +250,13 @@ def releases(program: str) -> tuple[str, ...]:
 def ever(program: str, spelling: str) -> bool:
     """Tell whether any known release of ``program`` takes ``spelling``, written in full."""
     found = argument_set(program, None)
-    return found is not None and found._exact(spelling) is not None
+    return found is not None and found.takes(spelling)
 
 
 def releases_of(program: str, spelling: str) -> tuple[str, ...]:
     """Return the known releases of ``program`` that take ``spelling`` (written in full), oldest first."""
     sets = ((release, argument_set(program, release)) for release in releases(program))
-    return tuple(release for release, found in sets if found is not None and found._exact(spelling) is not None)
+    return tuple(release for release, found in sets if found is not None and found.takes(spelling))
 
 
 @cache
@@ -356,7 +360,7 @@ def _transfer() -> dict[str, Any]:
 
 
 def transfer_config_keys(version: str | None) -> dict[str, str]:
-    """Return the keys of ``--kv-transfer-config`` at a release of vLLM with the kind of each; of all where it is None."""
+    """Return the keys of ``--kv-transfer-config`` at a release of vLLM with their kinds; of all where it is None."""
     keys = _transfer()["keys"]
     if version is None or version_key(version) is None:
         return {key: kind for known in keys.values() for key, kind in known.items()}
