@@ -19,7 +19,7 @@ EMPTY = Embedded("", ())
 _HEAD = re.compile(r"(?P<sign>[#!]?)(?P<name>[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?$!-])")
 _OPERATOR = re.compile(r":[-=+?]|##?|%%?|//|/#|/%|/|,,?|\^\^?|[-=+?]|:")
 _LONGEST_FOR_PATTERNS = 512
-PART_COST = 8
+PART_COST = 40
 
 
 class _Use(NamedTuple):
