@@ -202,9 +202,7 @@ def is_template(text: str, runs: Sequence[Run]) -> bool:
     """Tell whether a script, or a command of it, has holes that Jinja or Helm fills."""
     if re.search(r"^\s*\{%-?\s*\w", text, re.M):
         return True
-    return any(
-        "{{" in word.value and "}}" in word.value and _is_hole(word.value) for run in runs for word in run.launch.words
-    )
+    return any(_is_hole(" ".join(word.value for word in run.launch.words)) for run in runs)
 
 
 def _is_hole(value: str) -> bool:

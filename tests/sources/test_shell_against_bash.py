@@ -25,7 +25,7 @@ set -f
 NAMES = ("A", "B", "C", "N", "M")
 ARRAYS = ("XS", "YS")
 plain = st.text("ab1-_=,./:{}é ", max_size=6)
-bare = st.text("ab1-_=,./:é", min_size=1, max_size=5)
+bare = st.text("ab1-_=,./:é", max_size=5).map(lambda text: "a" + text)
 
 
 def _escaped(text: str) -> str:
@@ -40,7 +40,7 @@ def expansions(draw: st.DrawFn) -> str:
     return draw(
         st.sampled_from(
             (
-                f"${name}",
+                f"${name}-",
                 f"${{{name}}}",
                 f"${{UNSET:-{default}}}",
                 f"${{{name}:-{default}}}",
@@ -63,7 +63,7 @@ def expansions(draw: st.DrawFn) -> str:
                 f"${{{array}[*]}}",
                 f"${{{array}[@]}}",
                 f"${{{array}[@]:1}}",
-                "$N",
+                "$N/",
                 "$((N * 3 + M))",
                 "$(( (N - M) / 2 % 7 << 1 ))",
                 "$((N > M ? N : -M))",
@@ -86,14 +86,17 @@ segments: SearchStrategy[str] = st.one_of(
     plain.map(lambda text: '"' + text + '"'),
     plain.map(_escaped),
     expansions(),
-    st.lists(st.one_of(st.text("ab '{}", max_size=3), expansions(), st.sampled_from(('\\"', "\\$", "\\\\", "\\a"))), max_size=3).map(_double),
+    st.lists(
+        st.one_of(st.text("ab '{}", max_size=3), expansions(), st.sampled_from(('\\"', "\\$", "\\\\", "\\a"))),
+        max_size=3,
+    ).map(_double),
     st.sampled_from(("$'a\\tb'", "$'\\x41\\u00e9\\''", '"a\\\nb"', '""', "''")),
 )
 words = st.lists(segments, min_size=1, max_size=3).map("".join)
 
 
 @st.composite
-def statements(draw: st.DrawFn, depth: int = 0) -> str:
+def statements(draw: st.DrawFn, depth: int = 0) -> str:  # noqa: PLR0912 (one line a kind of statement)
     kinds = ["run", "set", "append", "array", "extend", "number", "positional", "prefix", "eval", "declare"]
     if depth < 2:
         kinds += ["if", "for", "case", "and", "function", "group", "count"]
@@ -123,7 +126,18 @@ def statements(draw: st.DrawFn, depth: int = 0) -> str:
     if kind == "eval":
         return f"eval 'run {draw(bare)}' \"$N\""
     if kind == "if":
-        test = draw(st.sampled_from((f'[ -n "${name}" ]', f"[[ ${name} == a* ]]", "[ $N -lt 5 ]", "[[ $N -gt $M || -z $A ]]", f'! [ "${name}" = ab ]', "(( N % 2 ))")))
+        test = draw(
+            st.sampled_from(
+                (
+                    f'[ -n "${name}" ]',
+                    f"[[ ${name} == a* ]]",
+                    "[ $N -lt 5 ]",
+                    "[[ $N -gt $M || -z $A ]]",
+                    f'! [ "${name}" = ab ]',
+                    "(( N % 2 ))",
+                )
+            )
+        )
         return f"if {test}; then {draw(below)}\nelse {draw(below)}\nfi"
     if kind == "for":
         return f"for C in 1 {some}; do {draw(below)}\ndone"
@@ -132,19 +146,23 @@ def statements(draw: st.DrawFn, depth: int = 0) -> str:
     if kind == "and":
         return f"[[ -n ${name} ]] {draw(st.sampled_from(('&&', '||')))} run {some}"
     if kind == "function":
-        return f"f{depth}() {{ local B={word}; run \"$@\" $# ; {draw(below)}\n}}\nf{depth} {some}"
+        return f'f{depth}() {{ local B={word}; run "$@" $# ; {draw(below)}\n}}\nf{depth} {some}'
     if kind == "count":
         return f"for ((i = 0; i < 3; i++)); do run $i {some}; done"
     return f"({draw(below)}\n)"
 
 
-scripts = st.lists(statements(), min_size=1, max_size=6).map(lambda found: "A=a B='b c' C= N=3 M=5 XS=(a 'b c') YS=()\n" + "\n".join(found) + "\n")
+scripts = st.lists(statements(), min_size=1, max_size=6).map(
+    lambda found: "A=a B='b c' C= N=3 M=5 XS=(a 'b c') YS=()\n" + "\n".join(found) + "\n"
+)
 
 
 def by_bash(script: str) -> list[list[str]] | None:
     """Return what bash runs; None if it objects to the script."""
     assert BASH is not None
-    done = subprocess.run([BASH, "-c", PRELUDE + script], capture_output=True, timeout=20, check=False, env={"LC_ALL": "C.UTF-8"})
+    done = subprocess.run(
+        [BASH, "-c", PRELUDE + script], capture_output=True, timeout=20, check=False, env={"LC_ALL": "C.UTF-8"}
+    )
     if done.stderr:
         return None
     found: list[list[str]] = [[]]

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 GO_ON, EXIT, FAIL, RETURN, BREAK, CONTINUE = "", "exit", "fail", "return", "break", "continue"
 """How a statement ends; ``fail`` is an exit with an error, which a deployment that works does not come to."""
 
+STATEMENT_COST = 40
+"""Characters that take as long to look at as a statement does to run."""
+
 RAN = "ran"
 """The outcome of a command: not known, and success if anything is to follow."""
 
@@ -105,7 +108,7 @@ class Evaluator:
 
     def statement(self, node: Node) -> str:
         """Run one statement, and tell how it ends."""
-        self.budget.spend(1)
+        self.budget.spend(STATEMENT_COST)
         run = STATEMENTS.get(node.type)
         if run is None or self.depth > DEPTH * 4:
             return GO_ON
@@ -137,6 +140,7 @@ class Evaluator:
         """Note a command."""
         if any(word.value in ("...", "…") for word in words):
             incomplete = incomplete or "... stands for further arguments"
+        self.budget.spend(len(self.state.exported) * 4 + len(env) * 4 + len(words) * 8)
         everything = self.state.environment()
         found = Launch(
             tuple(words), {**everything, **env} if env else everything, self.script.source.place(*span), incomplete
@@ -151,6 +155,7 @@ class Evaluator:
         """Run a function."""
         if len(self.called) >= DEPTH // 2:
             return GO_ON
+        self.budget.spend(STATEMENT_COST * 10)
         script, body = self.functions[name]
         outer, arguments = self.script, self.state.arguments
         self.script = script

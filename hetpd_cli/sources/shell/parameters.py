@@ -19,6 +19,7 @@ EMPTY = Embedded("", ())
 _HEAD = re.compile(r"(?P<sign>[#!]?)(?P<name>[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?$!-])")
 _OPERATOR = re.compile(r":[-=+?]|##?|%%?|//|/#|/%|/|,,?|\^\^?|[-=+?]|:")
 _LONGEST_FOR_PATTERNS = 512
+PART_COST = 40
 
 
 class _Use(NamedTuple):
@@ -45,7 +46,7 @@ class _Use(NamedTuple):
     def flagged(self, parts: tuple[Part, ...] | Parts) -> Parts:
         """Return the parts of a value as parts of a word."""
         quoted = self.quoted
-        self.expander.budget.make(sum(len(part.text.text) for part in parts if part is not None))
+        self.expander.budget.make(sum(len(part.text.text) + PART_COST for part in parts if part is not None))
         return [
             Part(part.text, part.unresolved, quoted, not quoted, bool(part.unresolved) and not quoted)
             for part in parts

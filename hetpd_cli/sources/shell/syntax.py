@@ -27,7 +27,7 @@ _VALUE = r"(?:[^\s'\"$`\\();&|<>]|'[^'\n]*'|\"[^\"\n\\]*\"|\$\w+|\$\{[^}\n]*\}|\
 # The parser takes what follows several assignments for a command of theirs, be it on the next line and a reserved word.
 # A lone word there may end a here-document.
 _ASSIGNMENTS = re.compile(
-    rf"^([ \t]*(?:\w+\+?={_VALUE}[ \t]+)+\w+\+?={_VALUE}[ \t]*)\n"
+    rf"((?:^|(?<=then )|(?<=else )|(?<=do )|(?<=; ))[ \t]*(?:\w+\+?={_VALUE}[ \t]+)+\w+\+?={_VALUE}[ \t]*)\n"
     r"(?=\s*(?:(?:else|elif|fi|done|esac|\}|;;)(?!\w)|(?![ \t]*\w+[ \t]*$)))",
     re.M,
 )

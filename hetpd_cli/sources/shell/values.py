@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from hetpd_cli.places import Place
 
-WORK = 4_000_000
+WORK = 3_000_000
 """Characters that are looked at, expansions of expansions included, before a script is given up."""
 MADE_CHARACTERS = 2**20
 """Characters that expansions may make."""
@@ -150,6 +150,7 @@ class State:
             parts = (Part(word.text, word.unresolved),) if word.text.text else ()
             self.variables[name] = Scalar(parts, word.place, undecided)
         self._snapshot: dict[str, Word] | None = None
+        self._words: dict[str, tuple[Value, Word]] = {}
 
     def set(self, name: str, value: Value) -> None:
         """Give a variable a value."""
@@ -193,13 +194,21 @@ class State:
         self.variables, self.exported = dict(variables), dict(exported)
         self._snapshot = None
 
+    def _word(self, name: str) -> Word | None:
+        value = self.variables.get(name)
+        if value is None:
+            return None
+        word = self._words.get(name)
+        if word is None or word[0] is not value:
+            word = self._words[name] = (value, word_of(value))
+        return word[1]
+
     def environment(self) -> dict[str, Word]:
         """Return what commands get: shared between commands, never to be changed."""
         if self._snapshot is None:
             self._snapshot = {}
             for name, given in self.exported.items():
-                value = self.variables.get(name)
-                word = word_of(value) if given is None and value is not None else given
+                word = given or self._word(name)
                 if word is not None:
                     self._snapshot[name] = word
         return self._snapshot
