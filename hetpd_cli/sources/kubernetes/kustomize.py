@@ -54,9 +54,12 @@ class Built(NamedTuple):
 _DEFINITION = re.compile(r"^kind:[ \t]*CustomResourceDefinition[ \t]*$", re.M)
 
 
-def build(directory: str, limits: Limits) -> Built:
-    """Return what the kustomization in ``directory`` makes; nothing is raised."""
-    builder = _Builder(directory, limits)
+def build(directory: str, limits: Limits, known: SourceText | None = None) -> Built:
+    """Return what the kustomization in ``directory`` makes; nothing is raised.
+
+    ``known`` is a file that is read already, and is shown by the path under which it was.
+    """
+    builder = _Builder(directory, limits, known)
     objects = builder.directory(directory, [], 0)
     return Built(tuple(objects), tuple(builder.sources.values()), tuple(builder.missing))
 
@@ -96,10 +99,13 @@ def _root(directory: str) -> str:
 class _Builder:
     """Builds one kustomization; holds the files that it read."""
 
-    def __init__(self, directory: str, limits: Limits) -> None:
+    def __init__(self, directory: str, limits: Limits, known: SourceText | None = None) -> None:
         self.limits = limits
+        self.known = known
+        self.known_path = "" if known is None else os.path.realpath(known.path)
         self.root = _root(directory)
         self.sources: dict[str, SourceText] = {}
+        self.shown: dict[str, SourceText] = {}
         self.trees: dict[str, tuple[Node, ...]] = {}
         self.missing: list[str] = []
         self.open: list[str] = []
@@ -112,12 +118,13 @@ class _Builder:
         shown = os.path.normpath(path)
         if shown in self.trees:
             return self.trees[shown]
-        inside = os.path.realpath(shown).startswith(self.root.rstrip("/") + "/")
-        source = read_source(shown, self.limits) if inside and len(self.sources) < MOST_FILES else None
+        real = os.path.realpath(shown)
+        inside = real.startswith(self.root.rstrip("/") + "/") and len(self.sources) < MOST_FILES
+        source = self.known if real == self.known_path else read_source(shown, self.limits) if inside else None
         if not isinstance(source, SourceText):
             self.missing.append(shown)
             return ()
-        self.sources[source.path] = source
+        self.sources[source.path] = self.shown[shown] = source
         # Definitions of resources are long, and run nothing.
         defines = _DEFINITION.search(source.text) is not None
         self.trees[shown] = () if defines else parse(source, self.limits, collect_ambiguous=False).documents
@@ -171,7 +178,7 @@ class _Builder:
         if os.path.isdir(path):  # noqa: PTH112
             return self.directory(path, [], depth + 1)
         documents = self.documents(path) if self._step() else ()
-        return objects_of(documents, self.sources.get(os.path.normpath(path)))
+        return objects_of(documents, self.shown.get(os.path.normpath(path)))
 
     def _generated(self, directory: str, node: Node) -> Iterator[Object]:
         """Yield the ConfigMaps of ``configMapGenerator``, under the names by which the manifests refer to them."""
@@ -183,7 +190,7 @@ class _Builder:
             for written in _texts(generator, "files"):
                 key, _, path = written.rpartition("=")
                 self.documents(os.path.join(directory, path))  # noqa: PTH118
-                source = self.sources.get(os.path.normpath(os.path.join(directory, path)))  # noqa: PTH118
+                source = self.shown.get(os.path.normpath(os.path.join(directory, path)))  # noqa: PTH118
                 if source is not None and source.text:
                     place = Positions(source).place(0, len(source.text))
                     data.append(entry(key or os.path.basename(path), scalar(place, source.text)))  # noqa: PTH119

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 NO_BASE = "a patch: its base is not among the inputs (run `kustomize build`)"
 
-_OBJECT = re.compile(r"^(?:[ \t]*[\"']?(?:apiVersion|kind)[\"']?[ \t]*:|[ \t]*-[ \t]*apiVersion[ \t]*:)", re.M)
+_OBJECT = re.compile(r"^[ \t]*(?:[-{\[][ \t{\[]*)?[\"']?(?:apiVersion|kind)[\"']?[ \t]*:", re.M)
 _RAY = re.compile(r"^[ \t]*[\"']?(?:prefill_config|decode_config)[\"']?[ \t]*:", re.M)
 _KUSTOMIZATION = re.compile(r"^(?:resources|bases|components|patches|patchesStrategicMerge)[ \t]*:", re.M)
 _VERSIONED = frozenset({
@@ -67,13 +67,23 @@ def _is_ray(node: Node) -> bool:
 
 def groups(source: SourceText, tree: Tree, limits: Limits) -> list[Group]:
     """Return what a manifest puts together, a group for each object that runs an engine or stands beside one."""
+    return groups_with_texts(source, tree, limits)[0]
+
+
+def groups_with_texts(source: SourceText, tree: Tree, limits: Limits) -> tuple[list[Group], tuple[SourceText, ...]]:
+    """Return the groups of a manifest, and the texts of all files in which their places are."""
+    texts = {source.path: source}
+    return _groups(source, tree, limits, texts), tuple(texts.values())
+
+
+def _groups(source: SourceText, tree: Tree, limits: Limits, texts: dict[str, SourceText]) -> list[Group]:
     found = objects_of(tree.documents, source)
     marker = unrendered(source, tree, [one for one in found if _matters(one)])
     if marker is not None:
         return [Group("", "Kubernetes template", marker, (), unresolved=UNRENDERED)]
     kustomization = next((node for node in tree.documents if _is_kustomization(node)), None)
     if kustomization is not None and os.path.basename(source.path) in NAMES:  # noqa: PTH119
-        return _of_kustomization(source, kustomization, limits)
+        return _of_kustomization(source, kustomization, limits, texts)
     inputs = Inputs(found, [source])
     result = _of_ray(tree.documents, inputs)
     bases: dict[tuple[str, str], Object] | None = None
@@ -82,7 +92,7 @@ def groups(source: SourceText, tree: Tree, limits: Limits) -> list[Group]:
             result += _of_object(one, inputs, limits)
             continue
         if bases is None:
-            built, built_inputs = _built_around(source, limits)
+            built, built_inputs = _built_around(source, limits, texts)
             bases = {(base.kind, name): base for base in built for name in (*base.former, base.name)}
         base = bases.get((one.kind, one.name))
         if base is not None and not is_patch(base):
@@ -169,20 +179,24 @@ def _concerns(node: Node) -> bool:
     return False
 
 
-def _built_around(source: SourceText, limits: Limits) -> tuple[tuple[Object, ...], Inputs]:
+def _built_around(
+    source: SourceText, limits: Limits, texts: dict[str, SourceText]
+) -> tuple[tuple[Object, ...], Inputs]:  # fmt: skip
     """Return what the kustomization makes that names a file, in its directory or one of the two above."""
     directory = os.path.dirname(source.path) or "."  # noqa: PTH120
     for _ in range(3 if os.path.isfile(source.path) else 0):  # noqa: PTH113
         if os.path.isdir(directory) and kustomization_in(directory) and names_file(directory, source.path, limits):  # noqa: PTH112
-            built = build(directory, limits)
-            return built.objects, Inputs(built.objects, [*built.sources, source])
+            built = build(directory, limits, source)
+            texts.update({one.path: one for one in built.sources})
+            return built.objects, Inputs(built.objects, texts.values())
         directory = os.path.join(directory, "..")  # noqa: PTH118
     return (), Inputs((), [source])
 
 
-def _of_kustomization(source: SourceText, node: Node, limits: Limits) -> list[Group]:
-    built = build(os.path.dirname(source.path) or ".", limits)  # noqa: PTH120
-    inputs = Inputs(built.objects, [*built.sources, source])
+def _of_kustomization(source: SourceText, node: Node, limits: Limits, texts: dict[str, SourceText]) -> list[Group]:
+    built = build(os.path.dirname(source.path) or ".", limits, source)  # noqa: PTH120
+    texts.update({one.path: one for one in built.sources})
+    inputs = Inputs(built.objects, texts.values())
     result: list[Group] = []
     for one in built.objects:
         result += _of_patch(one, inputs) if is_patch(one) else _of_object(one, inputs, limits)

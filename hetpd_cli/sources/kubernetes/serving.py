@@ -211,7 +211,7 @@ class RayRead:
         settings = Section("pool", key.place)
         kind = config.get("accelerator_type")
         if kind is not None and text(kind):
-            from hetpd_cli.sources.kubernetes.devices import accelerator_of_name
+            from hetpd_cli.facts.machines import accelerator_of_name
 
             known = accelerator_of_name(text(kind).replace("_", "-"))
             settings.stated["accelerator"] = Stated(known or text(kind), kind.place, text(kind) if known else None)

@@ -231,6 +231,10 @@ def _role_based_group(found: Object, spec: Node, inputs: Inputs) -> Iterator[Par
     v1alpha2 has patterns with a template or a reference to one; v1alpha1 has the template in the role, and the size
     of a group under ``leaderWorkerSet``.
     """
+    outer: tuple[Count, ...] = ()
+    if found.kind == "RoleBasedGroupSet":
+        outer = (Count(spec.get("replicas"), 1),)
+        spec = at(spec, "template", "spec") or spec.get("template") or spec
     shared = items(spec.get("roleTemplates"))
     for role in items(spec.get("roles")):
         name = role.get("name")
@@ -259,7 +263,7 @@ def _role_based_group(found: Object, spec: Node, inputs: Inputs) -> Iterator[Par
         if group is not None:
             variables |= _group_variables(size, place, "RBG_LWP") | _group_variables(size, place, "LWS")
         nodes = () if group is None else (Count(size, 1),)
-        yield Part(text(name), place, leader, worker, name, None, (workers,), nodes, variables)
+        yield Part(text(name), place, leader, worker, name, None, (workers, *outer), nodes, variables)
 
 
 def _role_template(holder: Node, shared: list[Node]) -> Node | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hetpd_cli.facts.machines import MACHINE_TYPES, accelerator_of_name
 from hetpd_cli.facts.values import Unknown
-from hetpd_cli.sources.kubernetes.devices import _INSTANCES, accelerator_of_name
 from hetpd_cli.tables import row
 from tests.manifests import members, settings
 
@@ -70,6 +70,9 @@ def _selector(label: str, value: str) -> str:
         ("nvidia.com/gpu.product", "NVIDIA-H100-80GB-HBM3-SHARED", "h100-sxm"),
         ("nvidia.com/gpu.product", "NVIDIA-NEVER-SEEN", "NVIDIA-NEVER-SEEN"),
         ("cloud.google.com/gke-accelerator", "nvidia-h100-80gb", "h100-sxm"),
+        ("cloud.google.com/gke-accelerator", "nvidia-h200-141gb", "h200-sxm"),
+        ("amd.com/gpu.product-name", "AMD-Instinct-MI300X-OAM", "mi300x"),
+        ("gpu.nvidia.com/class", "H100_NVLINK_80GB", "h100-sxm"),
         ("cloud.google.com/gke-tpu-accelerator", "tpu-v6e-slice", "tpu-v6e"),
         ("node.kubernetes.io/instance-type", "p5.48xlarge", "h100-sxm"),
         ("beta.kubernetes.io/instance-type", "p5en.48xlarge", "h200-sxm"),
@@ -147,5 +150,5 @@ def test_rdma_by_annotation() -> None:
 
 
 def test_machine_types_name_rows_of_the_table() -> None:
-    assert all(row("accelerators", accelerator) for _, accelerator in _INSTANCES)
+    assert all(row("accelerators", accelerator) for _, accelerator in MACHINE_TYPES)
     assert accelerator_of_name("g6e.12xlarge") == "l40s"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -101,9 +100,8 @@ def _read(path: Path) -> list[Group]:
     tree = parse(source, Limits(), collect_ambiguous=False)
     assert reader.claims(source)
     assert reader.recognises(tree)
-    found = reader.groups(source, tree, Limits())
-    texts = {str(one): one.read_text() for one in path.parent.parent.rglob("*.yaml")}
-    check_places(found, {os.path.normpath(name): one for name, one in texts.items()})
+    found, texts = reader.groups_with_texts(source, tree, Limits())
+    check_places(found, {one.path: one.text for one in texts})
     return found
 
 

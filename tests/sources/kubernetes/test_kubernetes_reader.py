@@ -21,6 +21,9 @@ HEAD = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: prefill}\nspec:\
     [
         ("apiVersion: v1\nkind: Pod\n", True),
         ('{"apiVersion": "v1",\n "kind": "Pod"}', True),
+        ('{"apiVersion":"v1","kind":"Pod"}', True),
+        ('[{"apiVersion":"v1","kind":"Pod"}]', True),
+        ("items:\n- apiVersion: v1\n", True),
         ("applications:\n- args:\n    prefill_config: {}\n", True),
         ("hetpd: 1\npools: []\n", False),
         ("name: x\nbackend: {type: vllm}\n", False),
