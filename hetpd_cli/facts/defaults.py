@@ -113,6 +113,10 @@ _WIDEST_HEAD = 128
 
 _SGLANG_PAGES = (1, 16, 32, 64, 128, 256)
 """Page sizes that SGLang's attention backends and models force; 1 without any."""
+_SGLANG_FORCED = {"flashmla": 64, "cutlass_mla": 128, "trtllm_mla": 64, "trtllm_mha": 64}
+"""Page size that an attention backend of SGLang forces where nobody sets one (0.5.2 to 0.5.13, server_args.py)."""
+_VLLM_FORCED = {"FLASHMLA": 64, "CUTLASS_MLA": 128}
+"""Block size that an attention backend of vLLM wants (0.11 to 0.33)."""
 
 
 @default_of(
@@ -135,7 +139,8 @@ def block_size(*values: Value) -> Default | tuple[int, ...] | None:
     if not _read(engine, version):
         return None
     if engine == "sglang":
-        return _SGLANG_PAGES
+        forced = _SGLANG_FORCED.get(str(values[5]).lower())
+        return Default(forced, f"forced by the backend {values[5]} (SGLANG-ARGS-ALL)") if forced else _SGLANG_PAGES
     if hybrid is not False:
         return None
     if engine == "tensorrt-llm":
@@ -152,6 +157,9 @@ def _vllm_block_size(
     platforms = {name for name in (device, image) if isinstance(name, str)}
     narrow = isinstance(head_dim, int) and head_dim <= _WIDEST_HEAD
     usual = isinstance(backend, Unknown) or str(backend).upper() in _ANY_16
+    forced = _VLLM_FORCED.get(str(backend).upper())
+    if forced and platforms == {"cuda"}:
+        return Default(forced, f"wanted by the backend {backend} (VLLM-BLOCKS)")
     if kind in _PLAIN_ATTENTION and narrow and usual:
         if platforms == {"cuda"}:
             return Default(16, "vLLM on CUDA, attention without a latent (VLLM-CACHE, VLLM-BLOCKS)")

@@ -48,6 +48,12 @@ add(
 )
 
 
+@derived("pool", "engine.mode")
+def engine_mode(role: str) -> str:
+    """Stage that the engine runs: that of its pool, where nothing says that it was told another."""
+    return role
+
+
 @derived("pool", "connector.engine_id_drawn", result="boolean", lenient=("connector.engine_id",))
 def engine_id_drawn(connector__engine_id: Value) -> Truth:
     """Whether the engine draws an id of its own, as nobody sets one (vLLM: a random UUID)."""

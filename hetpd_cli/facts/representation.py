@@ -443,11 +443,19 @@ def block_size_left_to_engine(kv__block_size: Value) -> Truth:
     return True if kv__block_size.left else Unknown("whether kv.block_size is set is not known")
 
 
-_USUAL_BLOCK = {"vllm": 16, "sglang": 1, "tensorrt-llm": 32, "vllm-ascend": 128}
+_USUAL_BLOCK = {"vllm": (16,), "sglang": (1,), "tensorrt-llm": (32,), "vllm-ascend": (128,)}
 """Block size of most models on most devices, where nobody sets it."""
+_USUAL_LATENT_BLOCK = {
+    "vllm": (16, 32, 64, 128),
+    "sglang": (1, 64, 128),
+    "tensorrt-llm": (32, 64),
+    "vllm-ascend": (128,),
+}
+"""The same of models with a latent, whose attention kernels want sizes of their own."""
 
 _BLOCK_PINNED = (
     "prefill.engine.name",
+    "prefill.model.attention.kind",
     "prefill.kv.block_size",
     "decode.kv.block_size",
     "prefill.kv.block_size_left_to_engine",
@@ -458,20 +466,22 @@ _BLOCK_PINNED = (
 @derived("handoff", "block_size_pinned_once", result="boolean", lenient=_BLOCK_PINNED)
 def block_size_pinned_once(
     prefill__engine__name: Value,
+    prefill__model__attention__kind: Value,
     prefill__kv__block_size: Value,
     decode__kv__block_size: Value,
     prefill__kv__block_size_left_to_engine: Value,
     decode__kv__block_size_left_to_engine: Value,
 ) -> Truth:
     """Whether one side sets a block size that is not the engine's usual one, and the other leaves it to the engine."""
-    usual = _USUAL_BLOCK.get(str(prefill__engine__name))
+    latent = prefill__model__attention__kind in LATENT_KINDS
+    usual = (_USUAL_LATENT_BLOCK if latent else _USUAL_BLOCK).get(str(prefill__engine__name))
     if usual is None:
         return Unknown("the usual block size of the engine is not known")
     sides = (
         (prefill__kv__block_size, decode__kv__block_size_left_to_engine),
         (decode__kv__block_size, prefill__kv__block_size_left_to_engine),
     )
-    return any_true([all_true([negate(equal(size, usual)), other_left]) for size, other_left in sides])
+    return any_true([all_true([negate(within(size, usual)), other_left]) for size, other_left in sides])
 
 
 @derived(

@@ -86,7 +86,7 @@ def test_the_json_of_rules_keeps_its_schema(hetpd) -> None:
     rule = next(rule for rule in printed["rules"] if rule["code"] == "HPD202")
     assert (rule["family"], rule["cell"], rule["impact"]) == ("representation", "T4", "refused")
     (covered,) = rule["covers"]["vllm"]
-    assert covered.startswith(">=0.24,<")
+    assert covered.startswith("<0.")
     assert "prefill.kv.block_size" in rule["reads"]
 
 

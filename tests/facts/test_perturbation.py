@@ -43,6 +43,7 @@ WORDS: dict[str, tuple[Any, ...]] = {
     "conversion.of": (NONE, ("dtype",), ("layout", "block_size")),
     "carries": ("bytes", "objects", NONE),
     "kv.dtype": ("bf16", "fp8_e4m3", "fp8_ds_mla"),
+    "kv.block_size": (1, 16, 48, 64),
     "accelerator.vendor": ("NVIDIA", "AMD"),
     "precision.activations": ("bf16", "fp32", "nvfp4", "fp8_e4m3"),
     "parallelism.dp": (1, 2),
