@@ -71,8 +71,15 @@ def read_part(part: Part, found: Object, inputs: Inputs, *, patch: bool) -> Part
     members = []
     for one in main:
         named_as = _named(one, part, role, by) if len(main) > 1 else (part.name, part.place, role, by)
-        members.append(_member(one, named_as, settings_of(one, part, pod, inputs, patch=patch), patch=patch))
+        settings = settings_of(one, part, pod, inputs, patch=patch)
+        members.append(_member(one, named_as, settings, patch=patch)._replace(nodes=_nodes(part)))
     return PartRead(members, others)
+
+
+def _nodes(part: Part) -> int:
+    """Return how many machines a worker spans, one where that is not known."""
+    nodes = number_of(part.nodes, part, patch=False)
+    return nodes.value if nodes is not None and isinstance(nodes.value, int) else 1
 
 
 def _is_beside(part: Part, role: Stated | None, by: str, runs_engine: bool) -> bool:
@@ -147,9 +154,7 @@ def _named(one: Container, part: Part, role: Stated | None, by: str) -> Named:
 def _member(one: Container, named_as: Named, settings: Section, *, patch: bool) -> Member:
     name, place, role, by = named_as
     found = sorted(one.launches, key=lambda launch: not containers.is_engine(launch))
-    nodes = number_of(part.nodes, part, patch=False)
-    spanned = nodes.value if nodes is not None and isinstance(nodes.value, int) else 1
-    return Member(name, place, role, by, settings, tuple(found), one.mounted, one.commanded or not patch, spanned)
+    return Member(name, place, role, by, settings, tuple(found), one.mounted, one.commanded or not patch)
 
 
 def settings_of(one: Container, part: Part, pod: Node, inputs: Inputs, *, patch: bool) -> Section:

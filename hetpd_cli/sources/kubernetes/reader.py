@@ -102,6 +102,12 @@ def _groups(source: SourceText, tree: Tree, limits: Limits, texts: dict[str, Sou
     return result
 
 
+OF_ONE_ROLE = frozenset({
+    "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "Pod", "LeaderWorkerSet", "PodSet", "RoleSet",
+    "ClusterServingRuntime", "ServingRuntime",
+})  # fmt: skip
+"""Kinds of objects of which each holds one role of a deployment; the other role is an object of its own."""
+
 _IRRELEVANT = frozenset({
     "ConfigMap", "Secret", "Service", "CustomResourceDefinition", "PrometheusRule", "ClusterRole", "Role",
 })  # fmt: skip
@@ -146,7 +152,8 @@ def _grouped(one: Object, members: list[Member], others: list[Launch], unresolve
         return []
     name = one.name if len(members) > 1 else without_role(one.name)
     said = {key: text(value) for key, value in labels(*_labelled(one)).items()}
-    return [Group(name, _format(one), one.place, tuple(members), said, tuple(others), (), unresolved)]
+    found = Group(name, _format(one), one.place, tuple(members), said, tuple(others), (), unresolved)
+    return [found._replace(joins=one.kind in OF_ONE_ROLE)]
 
 
 def _labelled(one: Object) -> Iterator[Node | None]:
