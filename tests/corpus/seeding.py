@@ -84,7 +84,10 @@ def _changed(pool: Pool, variant: str, texts: dict[str, str]) -> Change | None:
         "mode": "engine.mode",
         "tp": "parallelism.tp",
     }[variant]
-    for path in (fact, "connector.role" if variant == "mode" else "connector.backends" if variant == "connector" else fact):
+    for path in (
+        fact,
+        "connector.role" if variant == "mode" else "connector.backends" if variant == "connector" else fact,
+    ):
         stated = pool.settings.stated.get(path)
         if stated is None or stated.place is None or stated.place.path not in texts:
             continue
@@ -110,9 +113,7 @@ def _other(variant: str, token: str, pool: Pool) -> str | None:
     return None if changed is None else f"{quote}{changed}{quote}"
 
 
-def _put_in(
-    reading: Reading, deployment: Deployment, pool: Pool, variant: str, texts: dict[str, str]
-) -> Change | None:
+def _put_in(reading: Reading, deployment: Deployment, pool: Pool, variant: str, texts: dict[str, str]) -> Change | None:
     """Return the text with an argument more for the pool's command; None where none fits."""
     engine = str(pool.settings.value("engine.name"))
     template = ARGUMENTS.get(engine, {}).get(variant)
@@ -127,11 +128,7 @@ def _put_in(
     tp = devices * 2 if isinstance(devices, int) else 3
     argument = template.format(tp=tp, backend="mooncake" if variant == "connector" else "")
     anchor = next(
-        (
-            word
-            for word in launch.words
-            if re.match(r"--[a-z]", word.value) and _exact(word, texts)
-        ),
+        (word for word in launch.words if re.match(r"--[a-z]", word.value) and _exact(word, texts)),
         None,
     )
     return None if anchor is None else _before(anchor.place, argument, texts)

@@ -67,9 +67,7 @@ def rows() -> tuple[Row, ...]:
 @cache
 def readings() -> dict[str, Reading]:
     """Return the reading of every file of the corpus, by its path in the index, all read in one run."""
-    return {
-        os.path.relpath(reading.path, CORPUS): reading for reading in find([str(CORPUS)]).readings(Limits())
-    }
+    return {os.path.relpath(reading.path, CORPUS): reading for reading in find([str(CORPUS)]).readings(Limits())}
 
 
 def deployments(file: str) -> list[Deployment]:
@@ -80,7 +78,11 @@ def deployments(file: str) -> list[Deployment]:
         found += [
             deployment
             for deployment in readings()[os.path.relpath(other, CORPUS)].deployments
-            if any(stated.place and stated.place.path == reading.path for pool in deployment.pools for stated in pool.settings.stated.values())
+            if any(
+                stated.place and stated.place.path == reading.path
+                for pool in deployment.pools
+                for stated in pool.settings.stated.values()
+            )
         ]
     return found
 

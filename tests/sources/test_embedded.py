@@ -80,7 +80,7 @@ def test_every_character_stands_for_itself(value: str, style: str | None) -> Non
 
 
 def test_a_json_object_in_an_argument_has_the_places_of_the_file() -> None:
-    text = "key: |\n  serve --config '{\"tp\": 4,\n    \"role\": \"both\"}'\n"
+    text = 'key: |\n  serve --config \'{"tp": 4,\n    "role": "both"}\'\n'
     value = embedded(text)
     start = value.text.index("{")
     tree = parse(value[start : value.text.index("}") + 1], Limits())
