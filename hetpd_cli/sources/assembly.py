@@ -15,6 +15,7 @@ from hetpd_cli.sources.commands import read_launch, read_router
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from hetpd_cli.places import Place
     from hetpd_cli.sources.commands import EngineSettings
     from hetpd_cli.sources.launch import Group, Member
     from hetpd_cli.sources.problems import Problem
@@ -26,7 +27,7 @@ TO_ANOTHER_ENGINE = frozenset({"nixl", "mooncake", "moriio", "p2p-nccl", "flagcx
 """Connectors that move KV from one engine to another, and do nothing else."""
 BESIDE = -1
 """Number of a reading that was looked up and is not reported."""
-_ROLE_WORDS = frozenset(  # noqa: RUF005
+_ROLE_WORDS = frozenset(
     ["prefill", "prefiller", "prefills", "prefillworker", "decode", "decoder", "decodes", "decodeworker", "p", "d"]
     + ["ctx", "gen", "context", "generation", "worker", "workers", "producer", "consumer", "patch"]
 )
@@ -72,7 +73,7 @@ class Unit:
     def half(self) -> str | None:
         """The one role of a prefill or decode half; None of anything else."""
         roles = self.roles() & set(ROLES)
-        return next(iter(roles)) if len(roles) == 1 else None  # type: ignore[return-value]
+        return next(iter(roles)) if len(roles) == 1 else None
 
     @property
     def whole(self) -> bool:
@@ -100,10 +101,22 @@ def assemble(readings: Sequence[Reading], limits: Limits, beside: Beside | None 
         _unit(index, reading.path, group, limits) for index, reading in enumerate(readings) for group in reading.groups
     ]
     _join_all(units, two_inputs=sum(bool(reading.groups) for reading in readings) == len(ROLES))
+    _drop_copies(units)
     texts: list[SourceText] = []
     if beside is not None:
         texts = _join_beside(units, beside, limits)
     return [_finished(index, reading, units, texts, limits) for index, reading in enumerate(readings)]
+
+
+def _drop_copies(units: list[Unit]) -> None:
+    """Let the workers of one place be read once, though a kustomization and its patches may each give them."""
+    known: dict[frozenset[Place], Unit] = {}
+    for unit in list(units):
+        places = frozenset(worker.member.place for worker in unit.workers)
+        first = known.setdefault(places, unit)
+        if first is not unit and places:
+            first.joined.append(unit)
+            units.remove(unit)
 
 
 def _join_beside(units: list[Unit], beside: Beside, limits: Limits) -> list[SourceText]:

@@ -152,23 +152,26 @@ def _read_foreign(source: SourceText, limits: Limits) -> Reading | None:
     if kubernetes.claims(source):
         tree = parse(source, limits, collect_ambiguous=False)
         if kubernetes.recognises(tree):
-            return _of_groups(source, kubernetes.groups(source, tree, limits), tree.problems)
+            groups, texts = kubernetes.groups_with_texts(source, tree, limits)
+            return _of_groups(source, groups, texts, tree.problems)
         broken = next((problem for problem in tree.problems if problem.rule in UNPARSED), None)
         if broken is not None and NAMES.search(source.text):
             return Reading(source.path, "Kubernetes", "unreadable", broken.message, (), (broken,), (source,))
     for reader in (MarkdownReader(), ShellReader()):
         if reader.claims(source):
-            return _of_groups(source, reader.groups(source, limits), ())
+            return _of_groups(source, reader.groups(source, limits), (source,), ())
     return None
 
 
-def _of_groups(source: SourceText, groups: list[Group], problems: tuple[Problem, ...]) -> Reading:
+def _of_groups(
+    source: SourceText, groups: list[Group], texts: tuple[SourceText, ...], problems: tuple[Problem, ...]
+) -> Reading:
     """Return a reading of which no deployment has been made yet; ``problems`` count if it turns out to have one."""
-    texts = {source.path: source, **{text.path: text for group in groups for text in group.texts}}
     formats = dict.fromkeys(group.format for group in groups)
-    shown = ", ".join(formats) or None
     detail = "" if groups else "no inference engine is launched"
-    return Reading(source.path, shown, "not-pd", detail, (), problems, tuple(texts.values()), tuple(groups))
+    return Reading(
+        source.path, ", ".join(formats) or None, "not-pd", detail, problems=problems, texts=texts, groups=tuple(groups)
+    )
 
 
 def _parsed(reader: Reader, source: SourceText, limits: Limits) -> Reading | None:
