@@ -136,10 +136,10 @@ def accelerator(container: Node, pod: Node, inputs: Inputs) -> Stated | None:
             return value
     asked = devices(container, pod, inputs)
     name = None if asked is None else accelerator_of_name(asked.resource)
-    return None if name is None or asked is None else Stated(name, _key_place(container, asked), asked.resource)
+    return None if name is None or asked is None else Stated(name, key_place(container, asked), asked.resource)
 
 
-def _key_place(container: Node, asked: Devices) -> Place:
+def key_place(container: Node, asked: Devices) -> Place:
     for key in ("limits", "requests"):
         for name, at_key, _ in pairs(at(container, "resources", key)):
             if name == asked.resource:
