@@ -154,11 +154,12 @@ def _subject_leaves(member: Violation) -> list[Leaf]:
 
 
 def _anchors(member: Violation) -> Iterable[tuple[int, Place, str]]:
-    """Yield the name of each pool that decides by what nobody wrote: a default with a label, or without any line."""
+    """Yield the name of each pool that decides by what nobody wrote, and by no line of its own that has a label."""
     labels = member.rule.data.get("labels", {})
     pointed = {leaf.fact.owner for leaf in _subject_leaves(member)}
+    labelled = {leaf.fact.owner for leaf in _subject_leaves(member) if leaf.name in labels}
     for subject in member.scope.subjects.values():
-        if subject.kind != "pool" or subject.place is None:
+        if subject.kind != "pool" or subject.place is None or subject in labelled:
             continue
         silent = [
             leaf

@@ -177,9 +177,9 @@ def _notes(finding: Finding, pen: _Pen) -> Iterator[tuple[str, str]]:
 def _tells(fact: FactView, shown: set[Place]) -> bool:
     """Tell whether a deciding fact is not plain from the frames: nobody wrote it, or it was written otherwise.
 
-    A derived truth only says in other words that the rule is violated.
+    A derived truth only says in other words that the rule is violated; what nobody knows decides nothing.
     """
-    if fact.origin == "derived" and isinstance(fact.value, bool):
+    if fact.origin == "unknown" or (fact.origin == "derived" and isinstance(fact.value, bool)):
         return False
     if fact.origin in _SHOWN_ORIGINS or fact.place is None:
         return True

@@ -372,7 +372,14 @@ def _pool(worker: Worker, taken: list[str], *, shares_model: bool) -> Pool:
     said = member.role if engine is None or engine.role is None or member.role is not None else engine.role
     place = said.place if said is not None and said.value == worker.role else None
     settings.stated["role"] = Stated(worker.role or AGGREGATED, place or member.place)
-    return Pool(_unused(member.name, taken), worker.role, member.place, settings, shares_model)
+    return Pool(_unused(member.name, taken), worker.role, _named_at(member.place, engine), settings, shares_model)
+
+
+def _named_at(place: Place, engine: EngineSettings | None) -> Place:
+    """Return where a pool is named: of a worker that is only a command, the program that it launches."""
+    if engine is None or engine.place.path != place.path:
+        return place
+    return engine.place if place.start <= engine.place.start and engine.place.end <= place.end else place
 
 
 def _unused(name: str, taken: Sequence[str]) -> str:
