@@ -26,10 +26,10 @@ TO_ANOTHER_ENGINE = frozenset({"nixl", "mooncake", "moriio", "p2p-nccl", "flagcx
 """Connectors that move KV from one engine to another, and do nothing else."""
 BESIDE = -1
 """Number of a reading that was looked up and is not reported."""
-_ROLE_WORDS = frozenset(  # noqa: RUF005
-    ["prefill", "prefiller", "prefills", "prefillworker", "decode", "decoder", "decodes", "decodeworker", "p", "d"]
-    + ["ctx", "gen", "context", "generation", "worker", "workers", "producer", "consumer", "patch"]
-)
+_ROLE_WORDS = frozenset({
+    "prefill", "prefiller", "prefills", "prefillworker", "decode", "decoder", "decodes", "decodeworker", "p", "d",
+    "ctx", "gen", "context", "generation", "worker", "workers", "producer", "consumer", "patch",
+})  # fmt: skip
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
 
@@ -72,7 +72,7 @@ class Unit:
     def half(self) -> str | None:
         """The one role of a prefill or decode half; None of anything else."""
         roles = self.roles() & set(ROLES)
-        return next(iter(roles)) if len(roles) == 1 else None  # type: ignore[return-value]
+        return next(iter(roles)) if len(roles) == 1 else None
 
     @property
     def whole(self) -> bool:
