@@ -54,7 +54,8 @@ def read_launch(
 ) -> EngineSettings | None:
     """Return what ``launch`` says about its pool; None if it launches no engine.
 
-    ``files`` are the texts that the command can read, by path. ``version`` is the engine's release where it is known,
+    ``files`` are the texts that the command can read, by path. ``version`` is the engine's release where it is known
+    (else it is looked up by the image's tag),
     ``image`` the container image: Dynamo's release is read from its tag.
     """
     from hetpd_cli.sources.commands import environment
@@ -95,7 +96,20 @@ def _context(
     from hetpd_cli.sources.commands.context import Context
 
     fields = {"vllm": table.VLLM, "sglang": table.SGLANG, "trtllm": table.TRTLLM}[program.runtime]
-    return Context(program, fields, launch.env, files, limits, version, image)
+    return Context(program, fields, launch.env, files, limits, version or _release_in(image, program), image)
+
+
+def _release_in(image: str | None, program: Program) -> str | None:
+    """Return the release of the program that an image brings, if it is the image of that engine and its tag tells."""
+    if not image or program.wrapper:
+        return None
+    from hetpd_cli.sources.commands.program import ENGINES
+    from hetpd_cli.tables import cell
+    from hetpd_cli.tables.images import release_of, repository_of
+
+    engine, release = cell("images", repository_of(image), "runs"), release_of(image)
+    known = engine is not None and release is not None and ENGINES[program.runtime] == engine.value
+    return str(release.value) if known and release is not None else None
 
 
 def _read(context: Context) -> None:
