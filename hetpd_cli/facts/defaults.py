@@ -147,7 +147,11 @@ def block_size(*values: Value) -> Default | tuple[int, ...] | None:
         if kind in _PLAIN_ATTENTION:
             return Default(32, "tokens_per_block of KvCacheConfig (TRTLLM-ARGS)")
         return (32, 64)
-    return _vllm_block_size(*values[3:]) if engine == "vllm" else _BLOCK_SIZES
+    if engine == "vllm-ascend":
+        if kind in _PLAIN_ATTENTION:
+            return Default(128, "set by the Ascend platform (ASCEND-PLATFORM)")
+        return _BLOCK_SIZES
+    return _vllm_block_size(*values[3:])
 
 
 def _vllm_block_size(

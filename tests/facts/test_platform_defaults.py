@@ -35,6 +35,7 @@ def fact(leaves: Leaves, path: str) -> Fact:
         ({**VLLM, **QWEN, "connector.name": "mooncake"}, "kv.layout", "HND"),
         ({**VLLM, **QWEN}, "engine.prefix_caching", True),
         ({"engine.name": "tensorrt-llm", **QWEN}, "kv.block_size", 32),
+        ({"engine.name": "vllm-ascend", **QWEN}, "kv.block_size", 128),
         ({**SGLANG, "engine.attention_backend": "flashmla"}, "kv.block_size", 64),
         ({**VLLM, "model.id": "deepseek-ai/DeepSeek-V3", **CUDA, "engine.attention_backend": "FLASHMLA"},
          "kv.block_size", 64),
