@@ -96,8 +96,8 @@ _NEURON_CORES = "aws.amazon.com/neuroncore"
 def _as_the_runtime_counts(asked: Devices, pod: Node) -> Devices:
     """Return ``asked`` with the devices of the runtime in place of the chips of the cluster.
 
-    A TPU chip is one device or two, by its generation. An AWS chip has several cores, of which the runtime may join some
-    to one (AWS Neuron, logical NeuronCores).
+    A TPU chip is one device or two, by its generation. An AWS chip has several cores, of which the runtime may join
+    some to one (AWS Neuron, logical NeuronCores).
     """
     if asked.vendor == "AWS" and asked.resource != _NEURON_CORES:
         return asked._replace(number=None, unknown=f"how many devices one {asked.resource} is depends on its cores")

@@ -178,3 +178,8 @@ def test_the_image_of_an_engine_tells_its_release(image, found) -> None:
 def test_an_image_says_nothing_of_a_release_that_is_known() -> None:
     line = START + "--swap-space 16"
     assert faults(read(line, version="0.17.1", image="vllm/vllm-openai:v0.24.0"), line) == []
+
+
+def test_a_front_end_may_take_arguments_that_no_table_has() -> None:
+    line = "vllm-rs serve m --our-own-thing 2"
+    assert faults(read(line, version=VERSION), line) == []
