@@ -111,14 +111,42 @@ def assemble(readings: Sequence[Reading], limits: Limits, beside: Beside | None 
 
 
 def _drop_copies(units: list[Unit]) -> None:
-    """Let the workers of one place be read once, though a kustomization and its patches may each give them."""
-    known: dict[frozenset[Place], Unit] = {}
-    for unit in list(units):
-        places = frozenset(worker.member.place for worker in unit.workers)
-        first = known.setdefault(places, unit)
-        if first is not unit and places:
-            first.joined.append(unit)
+    """Let the same workers be read once, though a kustomization gives them and each of its patches a part of them."""
+    contents = {id(unit): _content(unit) for unit in units}
+    for unit in sorted(units, key=lambda unit: len(unit.workers)):
+        others = (one for one in units if one is not unit and contents[id(unit)] <= contents[id(one)])
+        fuller = next(others, None)
+        if fuller is not None and unit.workers:
+            fuller.joined.append(unit)
             units.remove(unit)
+
+
+def _content(unit: Unit) -> frozenset[object]:
+    """Return what tells workers from others: where they are declared, what is launched, and what is stated of them."""
+    return frozenset(
+        (
+            worker.member.place,
+            worker.role,
+            tuple(tuple(word.value for word in launch.words) for launch in worker.member.launches),
+            frozenset(
+                (path, repr(stated.value), stated.place)
+                for section in (worker.member.settings, *((worker.engine.settings,) if worker.engine else ()))
+                for path, stated in section.stated.items()
+            ),
+        )
+        for worker in unit.workers
+    )
+
+
+def _take_over(units: list[Unit]) -> None:
+    """Give a half what a whole beside it, of which it is a part, has more."""
+    for unit in [unit for unit in units if unit.half is not None and unit.reading != BESIDE]:
+        own = _content(unit)
+        wholes = (one for one in units if one.reading == BESIDE and one.whole and own <= _content(one))
+        whole = next(wholes, None)
+        if whole is not None:
+            unit.workers = whole.workers
+            unit.joined.append(whole)
 
 
 def _join_beside(units: list[Unit], beside: Beside, limits: Limits, taken: set[str]) -> list[SourceText]:
@@ -132,6 +160,7 @@ def _join_beside(units: list[Unit], beside: Beside, limits: Limits, taken: set[s
         more = [_unit(BESIDE, other.path, group, limits) for other in others for group in other.groups]
         units += more
         _join_all(units, two_inputs=False)
+        _take_over(units)
         units[:] = [unit for unit in units if unit.reading != BESIDE]
         used = {part.path for unit in units for part in _parts(unit)}
         taken |= {normpath(other.path) for other in others if other.path in used}

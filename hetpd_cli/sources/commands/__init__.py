@@ -54,13 +54,13 @@ def read_launch(
 ) -> EngineSettings | None:
     """Return what ``launch`` says about its pool; None if it launches no engine.
 
-    ``files`` are the texts that the command can read, by path. ``version`` is the engine's release where it is known
-    (else it is looked up by the image's tag),
-    ``image`` the container image: Dynamo's release is read from its tag.
+    ``files`` are the texts that the command can read, by path. ``version`` is the engine's release where it is known,
+    else it is looked up by the tag of ``image``, the container image.
     """
     from hetpd_cli.sources.commands import environment
     from hetpd_cli.sources.commands.faults import faults
     from hetpd_cli.sources.commands.program import ENGINES, engine_of, implied
+    from hetpd_cli.sources.commands.spelling import words_of
 
     program = engine_of(launch.words) or implied(launch.words, image or "")
     if program is None:
@@ -77,6 +77,7 @@ def read_launch(
     _wrapped_release(context)
     section = context.settings.section
     section.scope = OPEN if context.incomplete else CLOSED
+    section.words = words_of(program.runtime, program.wrapper)
     problems = (*context.problems, *context.settings.problems, *faults(context))
     role = context.role
     return EngineSettings(
