@@ -492,6 +492,34 @@ def block_size_pinned_once(
     return any_true([all_true([negate(within(size, usual)), other_left]) for size, other_left in sides])
 
 
+_REFUSED = (
+    "one_connector",
+    "needs_equal_block_size",
+    "takes_block_ratio",
+    "prefill.kv.block_size",
+    "decode.kv.block_size",
+)
+
+
+@derived("handoff", "block_sizes_refused", result="boolean", lenient=_REFUSED)
+def block_sizes_refused(
+    one_connector: Value,
+    needs_equal_block_size: Value,
+    takes_block_ratio: Value,
+    prefill__kv__block_size: Value,
+    decode__kv__block_size: Value,
+) -> bool:
+    """Whether the connector is known to take no two sizes, and the sizes to differ; not where either is open."""
+    apart = negate(equal(prefill__kv__block_size, decode__kv__block_size))
+    return all_true([one_connector, needs_equal_block_size, negate(takes_block_ratio), apart]) is True
+
+
+@derived("handoff", "kv_dtypes_told_apart", result="boolean", lenient=("one_kv_dtype",))
+def kv_dtypes_told_apart(one_kv_dtype: Value) -> bool:
+    """Whether the two sides are known to keep KV in two element types; not where that of a side is open."""
+    return one_kv_dtype is False
+
+
 STORES = ("lmcache", "lmcache-mp", "mooncake-store", "offloading")
 """Connectors that keep KV under keys of their own, cut anew, and not by the blocks of the engine."""
 
