@@ -10,6 +10,7 @@ from os.path import basename, dirname, splitext
 from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.deployment import AGGREGATED, DECODE, OPEN, PREFILL, Deployment, Handoff, Pool, Section, Stated
+from hetpd_cli.facts.values import DEFAULT, NONE, Unknown
 from hetpd_cli.sources.commands import read_launch, read_router
 
 if TYPE_CHECKING:
@@ -335,6 +336,7 @@ def _deployment(unit: Unit, limits: Limits) -> Deployment:
             pools.append(
                 _pool(worker, [pool.name for pool in pools], shares_model=len(models) == 1 and None not in models)
             )
+    _leave_open_what_never_starts(unit, pools)
     pairs = (
         Handoff(prefill.name, decode.name, Section("handoff", None), explicit=False)
         for prefill in pools
@@ -352,6 +354,20 @@ def _deployment(unit: Unit, limits: Limits) -> Deployment:
         router=_router(unit),
         store=Section("store", None),
     )
+
+
+def _leave_open_what_never_starts(unit: Unit, pools: list[Pool]) -> None:
+    """Make the connector that a decode worker has by default unknown where a prefill worker is refused for having none.
+
+    The refusal is reported; that no KV crosses is the same fault.
+    """
+    from hetpd_cli.sources.commands.dynamo import MISSING_CONNECTOR, NOT_STARTED
+
+    if any(problem.rule == MISSING_CONNECTOR for problem in _problems(unit)):
+        for pool in pools:
+            stated = pool.settings.stated.get("connector.name")
+            if pool.role == DECODE and stated is not None and stated.origin == DEFAULT and stated.value is NONE:
+                pool.settings.stated["connector.name"] = Stated(Unknown(NOT_STARTED), stated.place)
 
 
 def _pool(worker: Worker, taken: list[str], *, shares_model: bool) -> Pool:

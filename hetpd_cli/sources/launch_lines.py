@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from hetpd_cli.sources.commands.program import serves_vllm
 from hetpd_cli.sources.launch import Group, Member
 
 if TYPE_CHECKING:
@@ -45,8 +46,10 @@ def engine_of(words: Sequence[Word]) -> str | None:
     for number, word in enumerate(words):
         program = _program(word)
         following = words[number + 1].value if number + 1 < len(words) else ""
-        if program in ("vllm", "sglang") and following == "serve":
+        if program == "sglang" and following == "serve":
             return program
+        if serves_vllm(words, number):
+            return "vllm"
         if program == "trtllm-serve":
             return None if following.startswith("disaggregated") else "trtllm"
         if word.value == "-m" or (word.value.endswith("m") and re.fullmatch(r"-[a-zA-Z]*m", word.value)):

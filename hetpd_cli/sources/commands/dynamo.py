@@ -40,6 +40,9 @@ _SWITCHES = {
     "multimodal-decode-worker": DECODE,
 }
 _VARIABLES = ("DYN_VLLM_DISAGGREGATION_MODE", "DYN_SGL_DISAGGREGATION_MODE", "DYN_TRTLLM_DISAGGREGATION_MODE")
+MISSING_CONNECTOR = "missing-transfer-config"
+"""Rule that a prefill worker without a connector breaks."""
+NOT_STARTED = "the prefill worker does not start without --kv-transfer-config"
 _WITHOUT_DEFAULT = (1, 0)
 """First release of which --connector has no default."""
 
@@ -120,7 +123,8 @@ def _prefill_without(context: Context) -> None:
     if role is None or role.value != PREFILL or context.incomplete or role.place is None:
         return
     message = "a prefill worker of dynamo.vllm is given no --kv-transfer-config"
-    context.problem("missing-transfer-config", message, role.place, "needs a connector")
+    context.problem(MISSING_CONNECTOR, message, role.place, "needs a connector")
+    context.settings.unknown("connector.name", context.program.place, NOT_STARTED)
 
 
 def _named(context: Context, values: tuple[words.Value, ...]) -> None:

@@ -72,6 +72,9 @@ def read_part(part: Part, found: Object, inputs: Inputs, *, patch: bool) -> Part
     for one in main:
         named_as = _named(one, part, role, by) if len(main) > 1 else (part.name, part.place, role, by)
         settings = settings_of(one, part, pod, inputs, patch=patch)
+        if part.parallel is not None and not items(one.node.get("command")):
+            # KServe: what the arguments here leave out, the cluster's own configuration may give.
+            settings.stated["connector.name"] = Stated(Unknown(_BY_THE_CLUSTER), part.place)
         members.append(_member(one, named_as, settings, patch=patch)._replace(nodes=_nodes(part)))
     return PartRead(members, others)
 
@@ -135,6 +138,8 @@ def _container(node: Node, pod: Node, part: Part, inputs: Inputs) -> Container:
 def _marked(launch: Launch, incomplete: str) -> Launch:
     return launch._replace(incomplete=launch.incomplete or incomplete) if incomplete else launch
 
+
+_BY_THE_CLUSTER = "an LLMInferenceServiceConfig of the cluster makes the command, and may give --kv-transfer-config"
 
 Named = tuple[str, "Place", "Stated | None", str]
 """Name, its place, role and what says the role."""
@@ -217,7 +222,7 @@ def _state_devices(section: Section, container: Node, part: Part, pod: Node, inp
     nodes = number_of(part.nodes, part, patch=False)
     each = asked.number
     if each is None:
-        section.stated["devices_per_worker"] = Stated(Unknown("the number of devices is not stated"), asked.place)
+        section.stated["devices_per_worker"] = Stated(Unknown(asked.unknown), asked.place)
     elif nodes is None or isinstance(nodes.value, Unknown):
         section.stated["devices_per_worker"] = Stated(Unknown("the number of nodes is not known"), asked.place)
     elif isinstance(nodes.value, int):
