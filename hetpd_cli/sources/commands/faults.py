@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from hetpd_cli.findings import LabelledPlace
-from hetpd_cli.sources.commands.transfer_config import ARGUMENT, EXTRA, HOLDERS
+from hetpd_cli.sources.commands.transfer_config import ARGUMENT, EXTRA, HOLDERS, PLACEHOLDERS
 from hetpd_cli.sources.problems import Problem
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ def _broken(context: Context) -> Iterator[Problem]:
 def _broken_json(given: Given, value: Value) -> Problem | None:
     text = value.source
     opening = text.lstrip().startswith(("{", "'{", '"{'))
-    if not opening or any(mark in text for mark in ("$", "{{", "<", "`", "...")) or value.text is None:
+    if not opening or any(mark in text for mark in PLACEHOLDERS) or value.text is None:
         return None
     try:
         json.loads(text)

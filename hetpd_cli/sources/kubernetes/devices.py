@@ -104,7 +104,11 @@ def _as_the_runtime_counts(asked: Devices, pod: Node) -> Devices:
     if asked.vendor != "Google":
         return asked
     kind = _of_node(pod)
-    found = cell("accelerators", kind.value, "devices_per_card") if kind is not None and isinstance(kind.value, str) else None
+    found = (
+        cell("accelerators", kind.value, "devices_per_card")
+        if kind is not None and isinstance(kind.value, str)
+        else None
+    )
     each = None if found is None else found.value
     if not isinstance(each, int):
         return asked._replace(number=None, unknown="how many devices a TPU chip is depends on its generation")

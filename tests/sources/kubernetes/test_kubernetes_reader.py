@@ -7,6 +7,8 @@ import time
 import pytest
 from hypothesis import given, settings, strategies
 
+from hetpd_cli.sources.assembly import assemble
+from hetpd_cli.sources.inputs import read_text
 from hetpd_cli.sources.kubernetes import reader
 from hetpd_cli.sources.kubernetes.templates import is_marked
 from hetpd_cli.sources.text import Limits, SourceText
@@ -63,6 +65,19 @@ def test_templates_are_unresolved(text: str) -> None:
     assert "helm template" in group.unresolved
     assert group.members == ()
     assert text[group.place.start : group.place.end]
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("{{- if .Values.prefill.create }}\n" + HEAD + "  {{- toYaml .Values.prefill | nindent 2 }}\n{{- end }}\n", "unresolved"),
+        (HEAD + "  template:\n${PREFILL_BLOCK}\n    spec: {containers: [{name: prefill, image: vllm}]}\n", "unresolved"),
+        (HEAD.replace("Deployment", "ClusterRole") + "{{- if .Values.prefill }}\nrules: []\n{{- end }}\n", "not-pd"),
+    ],
+)  # fmt: skip
+def test_a_template_that_is_no_yaml_is_unresolved(text: str, status: str) -> None:
+    (reading,) = assemble([read_text(SourceText(PATH, text), Limits())], Limits(), lambda path: [])
+    assert (reading.status, reading.problems) == (status, ())
 
 
 @pytest.mark.parametrize(
