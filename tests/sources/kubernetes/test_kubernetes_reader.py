@@ -72,7 +72,7 @@ def test_templates_are_unresolved(text: str) -> None:
     [
         ("{{- if .Values.prefill.create }}\n" + HEAD + "  {{- toYaml .Values.prefill | nindent 2 }}\n{{- end }}\n", "unresolved"),
         (HEAD + "  template:\n${PREFILL_BLOCK}\n    spec: {containers: [{name: prefill, image: vllm}]}\n", "unresolved"),
-        (HEAD.replace("Deployment", "ClusterRole") + "{{- if .Values.prefill }}\nrules: []\n{{- end }}\n", "not-pd"),
+        (HEAD.replace("Deployment", "ClusterRole") + "  rules:\n${PREFILL_BLOCK}\n  x: 1\n", "not-pd"),
     ],
 )  # fmt: skip
 def test_a_template_that_is_no_yaml_is_unresolved(text: str, status: str) -> None:
