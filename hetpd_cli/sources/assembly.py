@@ -110,14 +110,31 @@ def assemble(readings: Sequence[Reading], limits: Limits, beside: Beside | None 
 
 
 def _drop_copies(units: list[Unit]) -> None:
-    """Let the workers of one place be read once, though a kustomization and its patches may each give them."""
-    known: dict[frozenset[Place], Unit] = {}
+    """Let equal workers of one place be read once, though a kustomization and its patches may each give them.
+
+    Overlays of one base are workers of one place too, but not equal ones.
+    """
+    known: dict[frozenset[object], Unit] = {}
     for unit in list(units):
-        places = frozenset(worker.member.place for worker in unit.workers)
-        first = known.setdefault(places, unit)
-        if first is not unit and places:
+        workers = frozenset(map(_content, unit.workers))
+        first = known.setdefault(workers, unit)
+        if first is not unit and workers:
             first.joined.append(unit)
             units.remove(unit)
+
+
+def _content(worker: Worker) -> object:
+    """Return what tells a worker from all that are not the same: its place, what is stated of it, and its commands."""
+    member = worker.member
+    settings = tuple(sorted((path, str(stated.value)) for path, stated in member.settings.stated.items()))
+    launches = tuple(
+        (
+            tuple(word.value for word in launch.words),
+            tuple(sorted((name, word.value) for name, word in launch.env.items())),
+        )
+        for launch in member.launches
+    )
+    return member.place, worker.role, settings, launches, member.nodes
 
 
 def _join_beside(units: list[Unit], beside: Beside, limits: Limits) -> list[SourceText]:
@@ -289,8 +306,11 @@ def _finished(index: int, reading: Reading, units: list[Unit], texts: Sequence[S
 
 
 def _hands_over(worker: Worker) -> bool:
-    """Tell whether a worker's command makes it one of a pair: it is given a role, or a connector to another engine."""
-    if worker.engine is None:
+    """Tell whether a worker's command makes it one of a pair: it is given a role, or a connector to another engine.
+
+    One that has no connector for certain hands nothing over: so run aggregated workers that only call themselves decode.
+    """
+    if worker.engine is None or worker.engine.settings.value("connector.name") is NONE:
         return False
     if worker.engine.role is not None:
         return worker.engine.role.value in ROLES
