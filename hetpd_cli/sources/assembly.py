@@ -112,10 +112,10 @@ def assemble(readings: Sequence[Reading], limits: Limits, beside: Beside | None 
 def _drop_copies(units: list[Unit]) -> None:
     """Let equal workers of one place be read once, though a kustomization and its patches may each give them.
 
-    Overlays of one base are workers of one place too, but not equal ones.
+    Overlays of one base are workers of one place too, but not equal ones. The file in which a worker stands keeps it.
     """
     known: dict[frozenset[object], Unit] = {}
-    for unit in list(units):
+    for unit in sorted(units, key=lambda unit: all(worker.member.place.path != unit.path for worker in unit.workers)):
         workers = frozenset(map(_content, unit.workers))
         first = known.setdefault(workers, unit)
         if first is not unit and workers:
@@ -282,11 +282,12 @@ def _finished(index: int, reading: Reading, units: list[Unit], texts: Sequence[S
     if not reading.groups:
         return reading
     own = [unit for unit in units if unit.reading == index]
-    elsewhere = [unit for unit in units if any(part.reading == index for part in _parts(unit)) and unit not in own]
-    pairs = [unit for unit in own if unit.whole]
-    readable = [unit for unit in pairs if any(worker.engine is not None for worker in unit.workers)]
+    parted = [unit for unit in units if unit not in own and any(part.reading == index for part in _parts(unit))]
+    readable = [unit for unit in own if _is_pair(unit)]
+    elsewhere = [unit for unit in parted if _is_pair(unit)]
     if not readable and not elsewhere:
-        readable = [unit for unit in own if unit.half is not None and any(map(_hands_over, unit.workers))]
+        readable = [unit for unit in own if _is_half(unit)]
+        elsewhere = [unit for unit in parted if _is_half(unit)]
     if readable:
         problems = [problem for unit in readable for problem in _problems(unit)]
         joined = {part.path for unit in readable for part in _parts(unit)} - {reading.path}
@@ -301,8 +302,16 @@ def _finished(index: int, reading: Reading, units: list[Unit], texts: Sequence[S
     if elsewhere:
         joined = {part.path for unit in elsewhere for part in (unit, *_parts(unit))} - {reading.path}
         return reading._replace(status="checked", detail="", joined=tuple(sorted(joined)))
-    status, detail = _unpaired(reading, pairs, own)
+    status, detail = _unpaired(reading, own + parted)
     return reading._replace(status=status, detail=detail, problems=())
+
+
+def _is_pair(unit: Unit) -> bool:
+    return unit.whole and any(worker.engine is not None for worker in unit.workers)
+
+
+def _is_half(unit: Unit) -> bool:
+    return unit.half is not None and any(map(_hands_over, unit.workers))
 
 
 def _hands_over(worker: Worker) -> bool:
@@ -330,11 +339,12 @@ def _problems(unit: Unit) -> Iterable[Problem]:
             yield from worker.engine.problems
 
 
-def _unpaired(reading: Reading, pairs: list[Unit], own: list[Unit]) -> tuple[str, str]:
+def _unpaired(reading: Reading, own: list[Unit]) -> tuple[str, str]:
     """Return status and detail of a reading without a pair."""
     unresolved = next((group.unresolved for group in reading.groups if group.unresolved), "")
     if unresolved:
         return "unresolved", unresolved
+    pairs = [unit for unit in own if unit.whole]
     if pairs:
         names = ", ".join(worker.member.name for worker in pairs[0].workers)
         return "unresolved", f"no command of {names} launches an engine that is known"

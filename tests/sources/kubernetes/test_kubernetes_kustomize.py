@@ -307,3 +307,11 @@ def test_a_fault_of_a_base_is_one_finding_with_all_overlays(tmp_path: Path) -> N
     prefill.write_text(prefill.read_text().replace("[m, ", "[m, --kv-cache-dtyp=fp8, "))
     report = check(find([str(tmp_path)]).readings(Limits()), catalogue())
     assert [(found.name, found.primary.path) for found in report.findings] == [("misspelt-argument", str(prefill))]
+
+
+def test_an_aggregated_server_that_a_kustomization_names_too_is_no_pair(tmp_path: Path) -> None:
+    (tmp_path / "server.yaml").write_text(
+        BASE.replace("decode", "server").replace("command: [vllm, serve]", "args: [m]")
+    )
+    (tmp_path / "kustomization.yaml").write_text("resources: [server.yaml]\n")
+    assert [reading.status for reading in find([str(tmp_path)]).readings(Limits())] == ["not-pd", "not-pd"]
