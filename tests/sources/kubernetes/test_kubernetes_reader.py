@@ -36,6 +36,14 @@ def test_claims(text: str, claimed: bool) -> None:
     assert reader.claims(SourceText("x.yaml", text)) is claimed
 
 
+@pytest.mark.parametrize("path", ["guide.md", "deploy.sh", "make.py", "README.MD"])
+def test_what_holds_a_manifest_is_none(path: str) -> None:
+    text = "* *one*: [two\n\nkubectl apply -f - <<EOF\nkind: Pod\nEOF\n"
+    assert reader.claims(SourceText("x.yaml", text))
+    assert not reader.claims(SourceText(path, text))
+    assert read_text(SourceText(path, text + "vllm serve m\n"), Limits()).status != "unreadable"
+
+
 def test_recognition_needs_an_object() -> None:
     for text, expected in [("kind: x\n", False), ("apiVersion: v1\nkind: Pod\n", True), ("- 1\n", False), ("", False)]:
         assert reader.recognises(parse(SourceText(PATH, text), Limits())) is expected
