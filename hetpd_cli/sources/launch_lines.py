@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 NAMES = re.compile(
     r"\bvllm(?:\s+|\s*\\\n\s*)serve\b|\bvllm\.entrypoints\b|\bsglang\.launch_server\b|\bsglang\s+serve\b"
-    r"|\bsglang[_-]router\b|\btrtllm-serve\b|\bdynamo\.(?:vllm|sglang|trtllm|frontend)\b"
+    r"|\bvllm-openai\b|\bsglang[_-]router\b|\btrtllm-serve\b|\bdynamo\.(?:vllm|sglang|trtllm|frontend)\b"
 )
 """What a text names that may launch an engine."""
 
@@ -250,9 +250,21 @@ _ROLE_WORDS = {
 }
 
 
+_NO_ROLE = re.compile(
+    r"(?i)(?:chunked|disagg\w*)[ _-]*prefill\w*|prefill\w*[ /_&+-]*(?:and )?decod\w*"
+    r"|(?:speculative|suffix|parallel|guided|structured|constrained|lookahead)[ _-]*decod\w*"
+)
+"""What names a technique, or both roles at once."""
+_ENCODER = re.compile(r"(?i)encoder|prefill\w*[ /_&+-]*(?:and )?decod\w*")
+_GIVES_OR_TAKES = re.compile(r"(?i)producer|consumer")
+
+
 def role_in(text: str) -> str | None:
     """Return the role that a text names, if it names one only."""
-    text = re.sub(r"(?i)(?:chunked|disagg\w*)[ _-]*prefill\w*|prefill\w*[ /_&+-]*(?:and )?decod\w*", "", text)
+    if _ENCODER.search(text):
+        # The producer is an encoder, the consumer of what it makes does both.
+        text = _GIVES_OR_TAKES.sub("", text)
+    text = _NO_ROLE.sub("", text)
     found = [role for role in _ROLES if _ROLE_WORDS[role].search(text.lower())]
     return found[0] if len(found) == 1 else None
 

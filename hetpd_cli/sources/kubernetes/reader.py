@@ -28,6 +28,9 @@ NO_BASE = "a patch: its base is not among the inputs (run `kustomize build`)"
 _OBJECT = re.compile(r"^[ \t]*(?:[-{\[][ \t{\[]*)?[\"']?(?:apiVersion|kind)[\"']?[ \t]*:", re.M)
 _RAY = re.compile(r"^[ \t]*[\"']?(?:prefill_config|decode_config)[\"']?[ \t]*:", re.M)
 _KUSTOMIZATION = re.compile(r"^(?:resources|bases|components|patches|patchesStrategicMerge)[ \t]*:", re.M)
+_NO_MANIFESTS = (".sh", ".bash", ".slurm", ".sbatch", ".md", ".mdx", ".markdown", ".rst", ".py", ".ipynb")
+"""Endings of texts that may hold a manifest among others, and are none themselves."""
+
 _VERSIONED = frozenset({
     "DynamoGraphDeployment", "RoleBasedGroup", "LLMInferenceService", "LLMInferenceServiceConfig", "DisaggregatedSet",
 })  # fmt: skip
@@ -35,6 +38,8 @@ _VERSIONED = frozenset({
 
 def claims(source: SourceText) -> bool:
     """Tell from the text alone whether ``source`` may be a manifest, a kustomization or Ray Serve's configuration."""
+    if source.path.lower().endswith(_NO_MANIFESTS) or source.text.startswith("#!"):
+        return False
     if _OBJECT.search(source.text) or _RAY.search(source.text):
         return True
     return os.path.basename(source.path) in NAMES and _KUSTOMIZATION.search(source.text) is not None  # noqa: PTH119

@@ -237,6 +237,11 @@ def _command(evaluator: Evaluator, node: Node) -> str:
         prefix_word(evaluator, child, env)
     if not words:
         return GO_ON
+    if builtins.program_of(words) == "read":
+        string = next((child for child in node.children if child.type == "herestring_redirect"), None)
+        given = [] if string is None else evaluator.expand([script.span(string.children[-1])])[0]
+        if len(given) == 1 and builtins.read_string(evaluator, words[1:], env, given[0]):
+            return GO_ON
     return builtins.run(evaluator, words, env, incomplete or broken, span)
 
 
