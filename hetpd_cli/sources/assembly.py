@@ -98,7 +98,10 @@ def assemble(readings: Sequence[Reading], limits: Limits, beside: Beside | None 
     is left over, its other half is looked for ``beside`` its file.
     """
     units = [
-        _unit(index, reading.path, group, limits) for index, reading in enumerate(readings) for group in reading.groups
+        unit
+        for index, reading in enumerate(readings)
+        for group in reading.groups
+        for unit in _by_model(_unit(index, reading.path, group, limits))
     ]
     _join_all(units, two_inputs=sum(bool(reading.groups) for reading in readings) == len(ROLES))
     _drop_copies(units)
@@ -124,7 +127,12 @@ def _join_beside(units: list[Unit], beside: Beside, limits: Limits) -> list[Sour
     texts: list[SourceText] = []
     for path in dict.fromkeys(unit.path for unit in units if unit.half is not None):
         others = beside(path)
-        more = [_unit(BESIDE, other.path, group, limits) for other in others for group in other.groups]
+        more = [
+            unit
+            for other in others
+            for group in other.groups
+            for unit in _by_model(_unit(BESIDE, other.path, group, limits))
+        ]
         units += more
         _join_all(units, two_inputs=False)
         units[:] = [unit for unit in units if unit.reading != BESIDE]
@@ -142,6 +150,48 @@ def _unit(index: int, path: str, group: Group, limits: Limits) -> Unit:
     if not unit.whole:
         _prefer_hints(unit.workers)
     return unit
+
+
+def _by_model(unit: Unit) -> list[Unit]:
+    """Return the pairs of a script or a section that shows several, each of an engine or a model of its own."""
+    if not _is_text(unit):
+        return [unit]
+    parts = _parts_by(unit, lambda worker: worker.engine and worker.engine.program)
+    return [one for part in parts for one in _parts_by(part, lambda worker: worker.model)]
+
+
+def _parts_by(unit: Unit, key: Callable[[Worker], str | None]) -> list[Unit]:
+    """Return a part for each value of ``key`` if it is known of every worker and each part has both roles."""
+    keys = dict.fromkeys(key(worker) for worker in unit.workers if worker.role in ROLES)
+    if len(keys) < 2 or None in keys:
+        return [unit]
+    (group,) = unit.groups
+    parts: list[Unit] = []
+    for one in keys:
+        workers = [worker for worker in unit.workers if key(worker) == one]
+        own = group._replace(members=tuple(worker.member for worker in workers), problems=() if parts else group.problems)
+        parts.append(Unit(unit.reading, unit.path, [own], workers))
+    return parts if all(part.whole for part in parts) else [unit]
+
+
+def _is_text(unit: Unit) -> bool:
+    """Tell whether the workers are launched by a script or a page, not declared by an object."""
+    return all(group.format in ("shell script", "Markdown") for group in unit.groups)
+
+
+def _hands_kv(unit: Unit) -> bool:
+    """Tell whether a pair is more than names: some command gives a role or a connector, or may do so.
+
+    TensorRT-LLM has both in a file that need not be at hand.
+    """
+    engines = [worker.engine for worker in unit.workers if worker.engine is not None]
+    return not _is_text(unit) or any(
+        engine.role is not None
+        or engine.incomplete
+        or engine.engine == "tensorrt-llm"
+        or "connector.name" in engine.settings.stated
+        for engine in engines
+    )
 
 
 def _worker(member: Member, limits: Limits) -> Worker:
@@ -265,7 +315,7 @@ def _finished(index: int, reading: Reading, units: list[Unit], texts: Sequence[S
         return reading
     own = [unit for unit in units if unit.reading == index]
     elsewhere = [unit for unit in units if any(part.reading == index for part in _parts(unit)) and unit not in own]
-    pairs = [unit for unit in own if unit.whole]
+    pairs = [unit for unit in own if unit.whole and _hands_kv(unit)]
     readable = [unit for unit in pairs if any(worker.engine is not None for worker in unit.workers)]
     if not readable and not elsewhere:
         readable = [unit for unit in own if unit.half is not None and any(map(_hands_over, unit.workers))]
@@ -320,6 +370,8 @@ def _unpaired(reading: Reading, pairs: list[Unit], own: list[Unit]) -> tuple[str
     engines = [worker for unit in own for worker in unit.workers if worker.engine is not None]
     if not engines:
         return "not-pd", "no inference engine is launched"
+    if any(unit.whole for unit in own):
+        return "not-pd", "aggregated: roles are only in names, no command gives a role or a connector"
     half = next((unit.half for unit in own if unit.half is not None), None)
     if half is None or all(worker.role == AGGREGATED for worker in engines):
         return "not-pd", "aggregated: no worker is given the role prefill"

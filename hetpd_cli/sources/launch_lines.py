@@ -127,14 +127,54 @@ class ShellReader:
         reading = read_script(script, {}, arguments=None)
         found = [
             run
-            for run in seen_through(reading.runs)
+            for run in with_module(seen_through(reading.runs), source.text)
             if engine_of(run.launch.words) or launches_router(run.launch.words)
         ]
         if not any(launches_engine(run.launch.words) for run in found):
             return []
         stem = re.split(r"[/\\]", source.path)[-1].partition(".")[0]
         unresolved = TEMPLATE if is_template(source.text, found) else ""
-        return [_group_of_sections(_joint_name(stem), self.format, [(stem, found)], reading.files, unresolved)]
+        return [
+            _group_of_sections(_joint_name(name), self.format, [(stem, runs)], reading.files, unresolved)
+            for name, runs in _by_function(stem, found)
+        ]
+
+
+def with_module(runs: Sequence[Run], text: str) -> list[Run]:
+    """Return ``runs`` with the module that a script lets a sourced file choose: the one whose engine it names.
+
+    ``pick_module dynamo.vllm dynamo.vllm.other; python3 -m "$MODULE"`` runs Dynamo's worker for vLLM either way.
+    """
+    from hetpd_cli.sources.launch import Word
+    from hetpd_cli.sources.shell.values import stand_for
+
+    named = set(re.findall(r"\bdynamo\.(?:vllm|sglang|trtllm)\b", text))
+    if len(named) != 1:
+        return list(runs)
+    module = named.pop()
+    found = []
+    for run in runs:
+        words = list(run.launch.words)
+        for number in range(1, min(len(words), 8)):
+            word = words[number]
+            if words[number - 1].value == "-m" and word.unresolved and word.text.text.startswith("$"):
+                words[number] = Word(stand_for(module, word.text), word.place)
+                run = run._replace(launch=run.launch._replace(words=tuple(words)))  # noqa: PLW2901
+        found.append(run)
+    return found
+
+
+def _by_function(stem: str, runs: list[Run]) -> list[tuple[str, list[Run]]]:
+    """Return the launches of each function if several launch both roles: a script that can set up several pairs."""
+    functions: dict[str, list[Run]] = {}
+    for run in runs:
+        functions.setdefault(run.function, []).append(run)
+    pairs = [name for name, own in functions.items() if name and {_role(run, "") for run in own} >= set(_ROLES)]
+    if len(pairs) < 2:
+        return [(stem, runs)]
+    rest = [run for run in runs if run.function not in pairs]
+    parts = [(name, functions[name]) for name in pairs]
+    return [*parts, (stem, rest)] if any(launches_engine(run.launch.words) for run in rest) else parts
 
 
 class MarkdownReader:
@@ -285,6 +325,7 @@ def _texts(run: Run, hint: str) -> Iterator[str]:
     yield re.split(r"[/\\]", run.log)[-1]
     yield run.function
     yield from run.comment.split("\n")
+    yield from run.before
     if re.search(r"(?i)start|launch|run|serv", run.said):
         yield run.said
     yield hint

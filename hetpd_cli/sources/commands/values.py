@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _PLACEHOLDER = re.compile(
     r"<[A-Za-z][^<>]*>|\{\{|\$[A-Za-z_{(]|`|\bYOUR_|\bREPLACE_|(?i:\byour[_-])|\.\.\.|\N{HORIZONTAL ELLIPSIS}"
-    r"|^\[[A-Za-z][\w -]*\]$|^[xX]{3,}$|^[/.]+$"
+    r"|^\{[A-Za-z]|^\[[A-Za-z][\w -]*\]$|^[xX]{3,}$|^[/.]+$"
 )
 _UNSET = ("None", "null")
 _NUMBERS = ("number", "integer")
