@@ -169,7 +169,9 @@ def _parts_by(unit: Unit, key: Callable[[Worker], str | None]) -> list[Unit]:
     parts: list[Unit] = []
     for one in keys:
         workers = [worker for worker in unit.workers if key(worker) == one]
-        own = group._replace(members=tuple(worker.member for worker in workers), problems=() if parts else group.problems)
+        own = group._replace(
+            members=tuple(worker.member for worker in workers), problems=() if parts else group.problems
+        )
         parts.append(Unit(unit.reading, unit.path, [own], workers))
     return parts if all(part.whole for part in parts) else [unit]
 
