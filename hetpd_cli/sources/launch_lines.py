@@ -127,7 +127,7 @@ class ShellReader:
         reading = read_script(script, {}, arguments=None)
         found = [
             run
-            for run in with_module(seen_through(reading.runs), source.text)
+            for run in in_variables(with_module(seen_through(reading.runs), source.text), source.text)
             if engine_of(run.launch.words) or launches_router(run.launch.words)
         ]
         if not any(launches_engine(run.launch.words) for run in found):
@@ -162,6 +162,20 @@ def with_module(runs: Sequence[Run], text: str) -> list[Run]:
                 run = run._replace(launch=run.launch._replace(words=tuple(words)))  # noqa: PLW2901
         found.append(run)
     return found
+
+
+def in_variables(runs: Sequence[Run], text: str) -> list[Run]:
+    """Return ``runs`` with the variable in whose value a command is written (``PREFILL_CMD="vllm serve .."``)."""
+    found = []
+    for run in runs:
+        start = place_of(run.launch.words[0]).start
+        begun = _ASSIGNED.search(text, max(start - _LONGEST_ASSIGNMENT, 0), start)
+        found.append(run._replace(variable=begun[1]) if begun else run)
+    return found
+
+
+_LONGEST_ASSIGNMENT = 2000
+_ASSIGNED = re.compile(r"""\b([A-Za-z_]\w*)\+?=(?:"(?:[^"\\]|\\.)*|'[^']*|\([^()]*)\Z""", re.S)
 
 
 def _by_function(stem: str, runs: list[Run]) -> list[tuple[str, list[Run]]]:
@@ -202,7 +216,7 @@ class MarkdownReader:
         sections: dict[tuple[str, ...], list[Run]] = {}
         files: Mapping[str, Embedded] = readings[0].files if readings else {}
         for block, reading in zip(found, readings, strict=True):
-            runs = launching(reading.runs)
+            runs = in_variables(launching(reading.runs), source.text)
             if runs:
                 sections.setdefault(block.headings, []).extend(runs)
         stem = re.split(r"[/\\]", source.path)[-1].partition(".")[0]
@@ -324,6 +338,7 @@ def _texts(run: Run, hint: str) -> Iterator[str]:
     yield run.container
     yield re.split(r"[/\\]", run.log)[-1]
     yield run.function
+    yield run.variable
     yield from run.comment.split("\n")
     yield from run.before
     if re.search(r"(?i)start|launch|run|serv", run.said):

@@ -72,6 +72,19 @@ eval "$CMD &"
     assert pools(text + text.replace("prefill", "decode")) == [PAIR]
 
 
+@pytest.mark.parametrize(
+    ("before", "behind", "run"),
+    [('="cd x; A=1 ', '"', 'ssh $HOST "$%s" &'), ("='", "'", 'bash -c "$%s" &'), ("=(", ")", '"${%s[@]}" &')],
+)
+def test_variables_that_hold_commands_name_roles(before: str, behind: str, run: str) -> None:
+    command = "vllm serve m --kv-transfer-config.kv_connector=NixlConnector"
+    text = "".join(
+        f"{name}_CMD{before}{command}{behind}\necho ok\n{run % f'{name}_CMD'}\n" for name in ("PREFILL", "D_DECODE")
+    )
+    (found,) = pools(text)
+    assert [role for role, _ in found] == ["prefill", "decode"]
+
+
 def test_comments_before_another_command_name_nothing() -> None:
     text = (
         f"# prefill\ntrue\nmkdir x\nPORT=1\nvllm serve m {NIXL} &\n# decode\nmkdir y\nPORT=2\nvllm serve m {NIXL} &\n"

@@ -40,7 +40,7 @@ class Run(NamedTuple):
     ``log`` is where its output goes; ``comment`` is what stands right above it and, line by line, above what it is
     in; ``before`` holds the other comments since the last command, the latest first;
     ``said`` what the script printed last. ``container`` names what it runs in,
-    ``gpus`` how many devices that has.
+    ``gpus`` how many devices that has; ``variable`` whose value the command is written in.
     """
 
     launch: Launch
@@ -52,6 +52,7 @@ class Run(NamedTuple):
     image: Word | None = None
     gpus: tuple[Word, int] | None = None
     before: tuple[str, ...] = ()
+    variable: str = ""
 
 
 class Evaluator:
