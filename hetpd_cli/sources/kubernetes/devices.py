@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Devices(NamedTuple):
-    """Devices of one pod: their number, the scalar that states it, the name of the resource or class.
+    """Devices of one pod: their number with its place, the name of the resource or class with its own.
 
     ``unknown`` says why there is no number.
     """
@@ -28,6 +28,7 @@ class Devices(NamedTuple):
     number: int | None
     place: Place
     resource: str
+    named: Place
     vendor: str | None
     unknown: str = "the number of devices is not stated"
 
@@ -77,11 +78,11 @@ _INSTANCE_LABELS = re.compile(r"^(?:.*/)?(?:instance-type|instance-family|machin
 def devices(container: Node, pod: Node, inputs: Inputs) -> Devices | None:
     """Return the devices that a container asks for, by extended resource or by claim."""
     for key in ("limits", "requests"):
-        for name, _, value in pairs(at(container, "resources", key)):
+        for name, at_key, value in pairs(at(container, "resources", key)):
             vendor = next((maker for pattern, maker in _RESOURCES if re.fullmatch(pattern, name)), None)
             number = integer(value)
             if vendor is not None and number != 0:
-                return _as_the_runtime_counts(Devices(number, value.place, name, vendor), pod)
+                return _as_the_runtime_counts(Devices(number, value.place, name, at_key.place, vendor), pod)
     total: int | None = 0
     first: Devices | None = None
     for found in _claimed(container, pod, inputs):
@@ -145,7 +146,9 @@ def _claimed(container: Node, pod: Node, inputs: Inputs) -> Iterator[Devices]:
         everything = text(request.node.get("allocationMode")) == "All"
         number = None if everything else 1 if request.number is None else integer(request.number)
         place = request.claim.place if request.number is None else request.number.place
-        yield Devices(number, place, request.device_class, vendor)
+        by_class = request.node.get("deviceClassName") or at(request.node, "exactly", "deviceClassName")
+        named = place if by_class is None else by_class.place
+        yield Devices(number, place, request.device_class, named, vendor)
 
 
 def accelerator(container: Node, pod: Node, inputs: Inputs) -> Stated | None:
@@ -159,7 +162,7 @@ def accelerator(container: Node, pod: Node, inputs: Inputs) -> Stated | None:
             return value
     asked = devices(container, pod, inputs)
     name = None if asked is None else accelerator_of_name(asked.resource)
-    return None if name is None or asked is None else Stated(name, key_place(container, asked), asked.resource)
+    return None if name is None or asked is None else Stated(name, asked.named, asked.resource)
 
 
 def _of_node(pod: Node) -> Stated | None:
@@ -169,15 +172,6 @@ def _of_node(pod: Node) -> Stated | None:
     selected = dict(_selected(pod.get("nodeSelector")))
     found = [value for value in (_of_labels(selected), _of_alternatives(alternatives)) if value is not None]
     return next((value for value in found if not isinstance(value.value, Unknown)), found[0] if found else None)
-
-
-def key_place(container: Node, asked: Devices) -> Place:
-    """Return where the resource is named that a container asks for."""
-    for key in ("limits", "requests"):
-        for name, at_key, _ in pairs(at(container, "resources", key)):
-            if name == asked.resource:
-                return at_key.place
-    return asked.place
 
 
 def _selected(selector: Node | None) -> Iterator[tuple[str, list[Node]]]:

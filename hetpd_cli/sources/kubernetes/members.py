@@ -221,7 +221,7 @@ def _state_devices(section: Section, container: Node, part: Part, pod: Node, inp
     if asked is None:
         return
     if asked.vendor is not None and kind is None:
-        section.stated["accelerator.vendor"] = Stated(asked.vendor, devices.key_place(container, asked), asked.resource)
+        section.stated["accelerator.vendor"] = Stated(asked.vendor, asked.named, asked.resource)
     nodes = number_of(part.nodes, part, patch=False)
     each = asked.number
     if each is None:
