@@ -14,21 +14,28 @@ from hetpd_cli.cli.init import about
 from hetpd_cli.engine.catalogue import catalogue
 from hetpd_cli.engine.check import check
 from hetpd_cli.report import Options, concise
-from hetpd_cli.sources.inputs import read
+from hetpd_cli.sources.inputs import find
 from hetpd_cli.sources.text import Limits
 
 if TYPE_CHECKING:
     from hetpd_cli.deployment import Section
     from hetpd_cli.places import Place
+    from hetpd_cli.sources.reader import Reading
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-FILES = sorted(EXAMPLES.glob("*.yaml"))
+FILES = sorted([*EXAMPLES.glob("*.yaml"), *(EXAMPLES / "as-deployed").iterdir()])
 README = EXAMPLES / "README.md"
+
+
+def reading_of(path: Path) -> Reading:
+    """Return what a file declares, made a deployment of."""
+    (reading,) = find([str(path)]).readings(Limits())
+    return reading
 
 
 def findings_of(path: Path) -> str:
     """Return one line a finding, with paths from the folder of the examples."""
-    report = check([read(str(path), Limits())], catalogue())
+    report = check([reading_of(path)], catalogue())
     return concise.render(report, Options(quiet=True, show_paths_from=str(EXAMPLES)))
 
 
@@ -53,7 +60,7 @@ def _places(section: Section, own: Place | None = None) -> set[Place]:
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
 def test_a_finding_over_two_pools_has_a_place_on_each_side(path) -> None:
     """Each side of each boundary that it lists, or the handoff between them, which belongs to both."""
-    reading = read(str(path), Limits())
+    reading = reading_of(path)
     (deployment,) = reading.deployments
     pools = {pool.name: _places(pool.settings, pool.place) for pool in deployment.pools}
     handoffs = {f"{handoff.prefill} -> {handoff.decode}": _places(handoff.settings) for handoff in deployment.handoffs}
@@ -80,8 +87,8 @@ def test_the_folder_as_a_whole_gives_the_sum_of_what_its_files_give(monkeypatch,
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
 def test_the_table_of_the_examples_names_each_with_its_codes_and_exit_code(path, capsys) -> None:
     rows = re.findall(r"^\| \[(.+?)\]\((.+?)\) \| .+? \| (.+?) \| (\d) \|$", README.read_text("utf-8"), flags=re.M)
-    assert [file for _, file, _, _ in rows] == [path.name for path in FILES]
-    ((name, _, finds, exit_code),) = (row for row in rows if row[1] == path.name)
+    assert [file for _, file, _, _ in rows] == [path.relative_to(EXAMPLES).as_posix() for path in FILES]
+    ((name, _, finds, exit_code),) = (row for row in rows if row[1] == path.relative_to(EXAMPLES).as_posix())
     assert name == path.stem
     expected = re.findall(r" (HPD\d{3}) ", expected_beside(path).read_text(encoding="utf-8"))
     assert sorted(re.findall(r"HPD\d{3}", finds)) == sorted(expected)
@@ -96,12 +103,12 @@ def test_an_example_begins_with_a_sentence_that_reads_well_in_a_list(path) -> No
 
 
 def test_every_family_of_rules_finds_something_in_the_examples() -> None:
-    found = {finding.code[3] for path in FILES for finding in report_of(path.name).findings}
+    found = {finding.code[3] for path in FILES for finding in check([reading_of(path)], catalogue()).findings}
     assert found == {"1", "2", "3", "4", "5"}
 
 
 def report_of(name: str):
-    return check([read(str(EXAMPLES / name), Limits())], catalogue())
+    return check([reading_of(EXAMPLES / name)], catalogue())
 
 
 def test_a_pair_at_odds_gives_two_findings_with_both_places_and_two_undecided() -> None:

@@ -16,7 +16,7 @@ from hetpd_cli.nearest import did_you_mean, nearest
 from hetpd_cli.report import facts_report
 from hetpd_cli.report.style import inert
 from hetpd_cli.report.words import plural
-from hetpd_cli.sources.inputs import read
+from hetpd_cli.sources.inputs import Found
 from hetpd_cli.sources.text import Limits
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def run_facts(
     """Print the facts of the deployments in ``path`` and return the exit code."""
     try:
         configuration = set_up([path], files.config, no_config=files.no_config).configuration
-        reading = read(path, Limits())
+        (reading,) = Found((path,), (), frozenset({path})).readings(Limits())
         said_besides([reading], configuration, given_by(more))
     except ConfigurationError as error:
         return refuse(error)

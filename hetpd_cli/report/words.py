@@ -84,6 +84,8 @@ def _bytes_text(value: float) -> str:
 
 def fact_text(fact: FactView) -> str:
     """Return ``decode.connector.lease_s is 30 s (default of vllm 0.24.0)``."""
+    if fact.origin == "unknown":
+        return f"{inert(fact.name)} is not known"
     text = f"{inert(fact.name)} is {value_text(fact.value, fact.unit)}"
     remarks = _origin_text(fact)
     if fact.written is not None:

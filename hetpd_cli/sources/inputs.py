@@ -14,6 +14,7 @@ from hetpd_cli.sources.tree import parse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from hetpd_cli.sources.assembly import Beside
     from hetpd_cli.sources.launch import Group
     from hetpd_cli.sources.reader import Reader
     from hetpd_cli.sources.text import Limits
@@ -47,15 +48,25 @@ class Found(NamedTuple):
         Halves of a pair that stand in several files are joined. The other half of a file that was named is looked for
         in its directory.
         """
-        found = [read(path, limits, named=path in self.named) for path in self.files]
-        if not any(reading.groups for reading in found):
-            return found
-        from hetpd_cli.sources.assembly import assemble
 
         def beside(path: str) -> list[Reading]:
             return _beside(path, limits) if path in self.named else []
 
-        return assemble(found, limits, beside)
+        return _assembled([read(path, limits, named=path in self.named) for path in self.files], limits, beside)
+
+
+def read_all(sources: Iterable[SourceText], limits: Limits) -> list[Reading]:
+    """Return what each of several texts declares, as if they were the files of one run; nothing is raised."""
+    return _assembled([read_text(source, limits) for source in sources], limits)
+
+
+def _assembled(readings: list[Reading], limits: Limits, beside: Beside | None = None) -> list[Reading]:
+    """Return readings with the deployments that their groups make; without groups nothing is imported for it."""
+    if not any(reading.groups for reading in readings):
+        return readings
+    from hetpd_cli.sources.assembly import assemble
+
+    return assemble(readings, limits, beside)
 
 
 def find(paths: Iterable[str]) -> Found:
@@ -152,23 +163,26 @@ def _read_foreign(source: SourceText, limits: Limits) -> Reading | None:
     if kubernetes.claims(source):
         tree = parse(source, limits, collect_ambiguous=False)
         if kubernetes.recognises(tree):
-            return _of_groups(source, kubernetes.groups(source, tree, limits), tree.problems)
+            groups, texts = kubernetes.groups_with_texts(source, tree, limits)
+            return _of_groups(source, groups, texts, tree.problems)
         broken = next((problem for problem in tree.problems if problem.rule in UNPARSED), None)
         if broken is not None and NAMES.search(source.text):
             return Reading(source.path, "Kubernetes", "unreadable", broken.message, (), (broken,), (source,))
     for reader in (MarkdownReader(), ShellReader()):
         if reader.claims(source):
-            return _of_groups(source, reader.groups(source, limits), ())
+            return _of_groups(source, reader.groups(source, limits), (source,), ())
     return None
 
 
-def _of_groups(source: SourceText, groups: list[Group], problems: tuple[Problem, ...]) -> Reading:
+def _of_groups(
+    source: SourceText, groups: list[Group], texts: tuple[SourceText, ...], problems: tuple[Problem, ...]
+) -> Reading:
     """Return a reading of which no deployment has been made yet; ``problems`` count if it turns out to have one."""
-    texts = {source.path: source, **{text.path: text for group in groups for text in group.texts}}
     formats = dict.fromkeys(group.format for group in groups)
-    shown = ", ".join(formats) or None
     detail = "" if groups else "no inference engine is launched"
-    return Reading(source.path, shown, "not-pd", detail, (), problems, tuple(texts.values()), tuple(groups))
+    return Reading(
+        source.path, ", ".join(formats) or None, "not-pd", detail, problems=problems, texts=texts, groups=tuple(groups)
+    )
 
 
 def _parsed(reader: Reader, source: SourceText, limits: Limits) -> Reading | None:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from hetpd_cli.places import Place
     from hetpd_cli.sources.embedded import Embedded
     from hetpd_cli.sources.problems import Problem
-    from hetpd_cli.sources.text import SourceText
 
 
 class Word(NamedTuple):
@@ -58,7 +57,8 @@ class Member(NamedTuple):
     what the manifest itself states: ``accelerator``, ``engine.image``, ``host_network``, ``workers``,
     ``devices_per_worker``, ``hosts``. ``launches`` are the commands of all its containers, main container first;
     ``files`` maps the paths at which it mounts configuration files of the same input to their text.
-    ``nodes`` is how many machines one worker spans. ``complete`` tells that an absent setting is the engine's default; a patch without its base is not.
+    ``nodes`` is how many machines one worker spans. ``complete`` tells that an absent setting is the engine's default;
+    a patch without its base is not.
     """
 
     name: str
@@ -77,9 +77,8 @@ class Group(NamedTuple):
 
     ``name`` joins groups of one deployment that come from several documents or files (``labels`` too, where the format
     has any): a prefill and a decode half. ``others`` are commands that launch no engine: routers, proxies.
-    ``unresolved`` says why the group cannot be read (a patch whose base is not here). ``texts`` are further files that
-    were read for it. ``joins`` tells that its missing half may stand elsewhere; an object that declares a whole
-    deployment has none.
+    ``unresolved`` says why the group cannot be read (a patch whose base is not here). ``joins`` tells that its missing
+    half may stand elsewhere; an object that declares a whole deployment has none.
     """
 
     name: str
@@ -90,5 +89,4 @@ class Group(NamedTuple):
     others: tuple[Launch, ...] = ()
     problems: tuple[Problem, ...] = ()
     unresolved: str = ""
-    texts: tuple[SourceText, ...] = ()
     joins: bool = True

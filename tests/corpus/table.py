@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.engine.catalogue import INPUT, catalogue
-from hetpd_cli.engine.check import judge_deployment
-from hetpd_cli.engine.scopes import Scopes
-from hetpd_cli.facts.values import ASSUMED, DEFAULT, DERIVED, LOOKED_UP, STATED, UNKNOWN
-from hetpd_cli.fields import fields
+from hetpd_cli.engine.check import check, judge_deployment
 from hetpd_cli.findings import STATUSES
 from tests.corpus.support import CORPUS, Row, readings, rows
 from tests.support import ROOT
 
 if TYPE_CHECKING:
-    from hetpd_cli.deployment import Deployment
+    from hetpd_cli.findings import FactCounts
 
 PAGE = ROOT / "docs" / "corpus.md"
 SHOWN = ("checked", "unresolved", "not-pd", "unreadable")
-ORIGINS = ((STATED,), (DEFAULT,), (LOOKED_UP, DERIVED, ASSUMED), (UNKNOWN,))
+ORIGINS = ("stated", "default", "derived", "unknown")
 OUTCOMES = ("holds", "violated", "undecided")
 
 
@@ -32,22 +31,21 @@ class Counted(NamedTuple):
     origins: Counter[str]
 
 
+@cache
+def counts() -> dict[str, FactCounts]:
+    """Return the facts of each file that the report counts, by origin."""
+    report = check(list(readings().values()), catalogue())
+    return {os.path.relpath(one.path, CORPUS): one.counts for one in report.inputs if one.counts is not None}
+
+
 def counted(format_rows: list[Row]) -> Counted:
     """Count the files of one format."""
     statuses = Counter(readings()[row.file].status for row in format_rows)
     origins: Counter[str] = Counter()
     for row in format_rows:
-        for deployment in readings()[row.file].deployments:
-            origins += fact_origins(deployment)
+        if row.file in counts():
+            origins.update(counts()[row.file]._asdict())
     return Counted(len(format_rows), statuses, origins)
-
-
-def fact_origins(deployment: Deployment) -> Counter[str]:
-    """Count the fields of all pools by the origin of their value."""
-    known = [path for path, field in fields("pool").items() if not field.open_map]
-    return Counter(
-        scope.subjects["pool"].fact(path).origin for scope in Scopes(deployment).of("pool") for path in known
-    )
 
 
 def outcomes() -> dict[str, Counter[str]]:
@@ -70,8 +68,8 @@ def page() -> str:
         "<!-- Made by `python -m tests.corpus.table` where the files are at hand: edit that instead. -->\n",
         "# Reading real files\n",
         "Public prefill-decode configurations, by the format that their index gives them, in formats that are read",
-        "([reading.md](reading.md)). Facts are the fields of all pools of the checked files, by origin; two halves in two files",
-        "count as two files and one deployment. Nothing is said to fill what they leave out.\n",
+        "([reading.md](reading.md)). Facts are those that rules read of the checked files, by origin, as the report counts them;",
+        "two halves in two files are two files, and their facts count in one of them. Nothing is said to fill what they leave out.\n",
         "| format | files | checked | unresolved | not-pd | unreadable | stated | default | derived, looked up | unknown |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
@@ -86,7 +84,7 @@ def page() -> str:
 
 def _row(name: str, one: Counted) -> str:
     cells = [one.files, *(one.statuses[status] for status in SHOWN)]
-    cells += [sum(one.origins[origin] for origin in group) for group in ORIGINS]
+    cells += [one.origins[origin] for origin in ORIGINS]
     return f"| {name} | {' | '.join(map(str, cells))} |"
 
 
@@ -120,4 +118,4 @@ if __name__ == "__main__":
     os.environ.setdefault("HETPD_CORPUS", str(CORPUS))
     assert set(SHOWN) == set(STATUSES)
     PAGE.write_text(page(), encoding="utf-8")
-    print(f"wrote {PAGE.relative_to(ROOT)}")
+    sys.stdout.write(f"wrote {PAGE.relative_to(ROOT)}\n")

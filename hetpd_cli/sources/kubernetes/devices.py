@@ -159,7 +159,7 @@ def accelerator(container: Node, pod: Node, inputs: Inputs) -> Stated | None:
             return value
     asked = devices(container, pod, inputs)
     name = None if asked is None else accelerator_of_name(asked.resource)
-    return None if name is None or asked is None else Stated(name, _key_place(container, asked), asked.resource)
+    return None if name is None or asked is None else Stated(name, key_place(container, asked), asked.resource)
 
 
 def _of_node(pod: Node) -> Stated | None:
@@ -171,7 +171,8 @@ def _of_node(pod: Node) -> Stated | None:
     return next((value for value in found if not isinstance(value.value, Unknown)), found[0] if found else None)
 
 
-def _key_place(container: Node, asked: Devices) -> Place:
+def key_place(container: Node, asked: Devices) -> Place:
+    """Return where the resource is named that a container asks for."""
     for key in ("limits", "requests"):
         for name, at_key, _ in pairs(at(container, "resources", key)):
             if name == asked.resource:

@@ -473,3 +473,10 @@ def test_routers(line, facts) -> None:
 
 def test_an_engine_is_no_router() -> None:
     assert read_router(launch("vllm serve m")) is None
+
+
+@pytest.mark.parametrize("image", ["ai-dynamo/vllm-runtime:1.1.0", "ai-dynamo/vllm-runtime:0.9.0"])
+def test_a_worker_of_dynamo_may_be_given_a_connector_by_what_is_not_known(image) -> None:
+    found = read("python3 -m dynamo.vllm --model m --is-prefill-worker $EXTRA_ARGS", image=image)
+    assert isinstance(stated(found, "connector.name")["connector.name"], Unknown)
+    assert found.problems == ()
