@@ -28,13 +28,19 @@ NO_BASE = "a patch: its base is not among the inputs (run `kustomize build`)"
 _OBJECT = re.compile(r"^[ \t]*(?:[-{\[][ \t{\[]*)?[\"']?(?:apiVersion|kind)[\"']?[ \t]*:", re.M)
 _RAY = re.compile(r"^[ \t]*[\"']?(?:prefill_config|decode_config)[\"']?[ \t]*:", re.M)
 _KUSTOMIZATION = re.compile(r"^(?:resources|bases|components|patches|patchesStrategicMerge)[ \t]*:", re.M)
+_OF_OTHERS = (".md", ".mdx", ".markdown", ".rst", ".py", ".ipynb", ".sh", ".bash", ".slurm", ".sbatch", ".toml", ".go")
 _VERSIONED = frozenset({
     "DynamoGraphDeployment", "RoleBasedGroup", "LLMInferenceService", "LLMInferenceServiceConfig", "DisaggregatedSet",
 })  # fmt: skip
 
 
 def claims(source: SourceText) -> bool:
-    """Tell from the text alone whether ``source`` may be a manifest, a kustomization or Ray Serve's configuration."""
+    """Tell from the text alone whether ``source`` may be a manifest, a kustomization or Ray Serve's configuration.
+
+    A page, a program or a script may hold a manifest, but is none.
+    """
+    if source.path.lower().endswith(_OF_OTHERS) or source.text.startswith("#!"):
+        return False
     if _OBJECT.search(source.text) or _RAY.search(source.text):
         return True
     return os.path.basename(source.path) in NAMES and _KUSTOMIZATION.search(source.text) is not None  # noqa: PTH119
