@@ -253,9 +253,17 @@ _ROLE_WORDS = {
 }
 
 
+_NO_ROLE = re.compile(
+    r"(?i)(?:chunked|disagg\w*)[ _-]*prefill\w*|prefill\w*[ /_&+-]*(?:and )?decod\w*|"
+    r"(?:specul\w+|spec|guided|structured|constrained|lookahead|parallel|greedy|beam|assisted|video|image|audio|token)"
+    r"[ _-]*decod\w*"
+)
+"""Words for what an engine does in either role."""
+
+
 def role_in(text: str) -> str | None:
     """Return the role that a text names, if it names one only."""
-    text = re.sub(r"(?i)(?:chunked|disagg\w*)[ _-]*prefill\w*|prefill\w*[ /_&+-]*(?:and )?decod\w*", "", text)
+    text = _NO_ROLE.sub("", text)
     found = [role for role in _ROLES if _ROLE_WORDS[role].search(text.lower())]
     return found[0] if len(found) == 1 else None
 
