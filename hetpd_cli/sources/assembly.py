@@ -6,20 +6,21 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
-from os.path import basename, dirname, splitext
+from os.path import basename, dirname, normpath, splitext
 from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.deployment import AGGREGATED, DECODE, OPEN, PREFILL, Deployment, Handoff, Pool, Section, Stated
 from hetpd_cli.facts.values import DEFAULT, NONE, Unknown
+from hetpd_cli.findings import LabelledPlace
 from hetpd_cli.sources.commands import read_launch, read_router
+from hetpd_cli.sources.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from hetpd_cli.places import Place
     from hetpd_cli.sources.commands import EngineSettings
     from hetpd_cli.sources.launch import Group, Member
-    from hetpd_cli.sources.problems import Problem
     from hetpd_cli.sources.reader import Reading
     from hetpd_cli.sources.text import Limits, SourceText
 
@@ -28,10 +29,10 @@ TO_ANOTHER_ENGINE = frozenset({"nixl", "mooncake", "moriio", "p2p-nccl", "flagcx
 """Connectors that move KV from one engine to another, and do nothing else."""
 BESIDE = -1
 """Number of a reading that was looked up and is not reported."""
-_ROLE_WORDS = frozenset(
-    ["prefill", "prefiller", "prefills", "prefillworker", "decode", "decoder", "decodes", "decodeworker", "p", "d"]
-    + ["ctx", "gen", "context", "generation", "worker", "workers", "producer", "consumer", "patch"]
-)
+_ROLE_WORDS = frozenset({
+    "prefill", "prefiller", "prefills", "prefillworker", "decode", "decoder", "decodes", "decodeworker", "p", "d",
+    "ctx", "gen", "context", "generation", "worker", "workers", "producer", "consumer", "patch",
+})  # fmt: skip
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
 
@@ -105,48 +106,64 @@ def assemble(readings: Sequence[Reading], limits: Limits, beside: Beside | None 
     _drop_copies(units)
     texts: list[SourceText] = []
     if beside is not None:
-        texts = _join_beside(units, beside, limits)
+        texts = _join_beside(units, beside, limits, {normpath(reading.path) for reading in readings})
     return [_finished(index, reading, units, texts, limits) for index, reading in enumerate(readings)]
 
 
 def _drop_copies(units: list[Unit]) -> None:
-    """Let equal workers of one place be read once, though a kustomization and its patches may each give them.
-
-    Overlays of one base are workers of one place too, but not equal ones. The file in which a worker stands keeps it.
-    """
-    known: dict[frozenset[object], Unit] = {}
-    for unit in sorted(units, key=lambda unit: all(worker.member.place.path != unit.path for worker in unit.workers)):
-        workers = frozenset(map(_content, unit.workers))
-        first = known.setdefault(workers, unit)
-        if first is not unit and workers:
-            first.joined.append(unit)
+    """Let the same workers be read once, though a kustomization gives them and each of its patches a part of them."""
+    contents = {id(unit): _content(unit) for unit in units}
+    for unit in sorted(units, key=lambda unit: len(unit.workers)):
+        others = (one for one in units if one is not unit and contents[id(unit)] <= contents[id(one)])
+        fuller = next(others, None)
+        if fuller is not None and unit.workers:
+            fuller.joined.append(unit)
             units.remove(unit)
 
 
-def _content(worker: Worker) -> object:
-    """Return what tells a worker from all that are not the same: its place, what is stated of it, and its commands."""
-    member = worker.member
-    settings = tuple(sorted((path, str(stated.value)) for path, stated in member.settings.stated.items()))
-    launches = tuple(
+def _content(unit: Unit) -> frozenset[object]:
+    """Return what tells workers from others: where they are declared, what is launched, and what is stated of them."""
+    return frozenset(
         (
-            tuple(word.value for word in launch.words),
-            tuple(sorted((name, word.value) for name, word in launch.env.items())),
+            worker.member.place,
+            worker.role,
+            tuple(tuple(word.value for word in launch.words) for launch in worker.member.launches),
+            frozenset(
+                (path, repr(stated.value), stated.place)
+                for section in (worker.member.settings, *((worker.engine.settings,) if worker.engine else ()))
+                for path, stated in section.stated.items()
+            ),
         )
-        for launch in member.launches
+        for worker in unit.workers
     )
-    return member.place, worker.role, settings, launches, member.nodes
 
 
-def _join_beside(units: list[Unit], beside: Beside, limits: Limits) -> list[SourceText]:
-    """Join halves with what stands beside their files, and return the texts of the files that it stands in."""
+def _take_over(units: list[Unit]) -> None:
+    """Give a half what a whole beside it, of which it is a part, has more."""
+    for unit in [unit for unit in units if unit.half is not None and unit.reading != BESIDE]:
+        own = _content(unit)
+        wholes = (one for one in units if one.reading == BESIDE and one.whole and own <= _content(one))
+        whole = next(wholes, None)
+        if whole is not None:
+            unit.workers = whole.workers
+            unit.joined.append(whole)
+
+
+def _join_beside(units: list[Unit], beside: Beside, limits: Limits, taken: set[str]) -> list[SourceText]:
+    """Join halves with what stands beside their files, and return the texts of the files that it stands in.
+
+    Files that are ``taken``, inputs or the other half of one, are no other's half.
+    """
     texts: list[SourceText] = []
     for path in dict.fromkeys(unit.path for unit in units if unit.half is not None):
-        others = beside(path)
+        others = [other for other in beside(path) if normpath(other.path) not in taken]
         more = [_unit(BESIDE, other.path, group, limits) for other in others for group in other.groups]
         units += more
         _join_all(units, two_inputs=False)
+        _take_over(units)
         units[:] = [unit for unit in units if unit.reading != BESIDE]
         used = {part.path for unit in units for part in _parts(unit)}
+        taken |= {normpath(other.path) for other in others if other.path in used}
         texts += [text for other in others if other.path in used for text in other.texts]
     return texts
 
@@ -263,7 +280,8 @@ def _directory(unit: Unit) -> str:
 
 
 def _both_stems(unit: Unit) -> str:
-    return f"{_file_stem(unit)}/{_name_stem(unit)}"
+    stems = _file_stem(unit), _name_stem(unit)
+    return "/".join(stems) if any(stems) else ""
 
 
 def _nothing(_: Unit) -> str:
@@ -289,7 +307,7 @@ def _finished(index: int, reading: Reading, units: list[Unit], texts: Sequence[S
         readable = [unit for unit in own if _is_half(unit)]
         elsewhere = [unit for unit in parted if _is_half(unit)]
     if readable:
-        problems = [problem for unit in readable for problem in _problems(unit)]
+        problems = [problem for unit in readable for problem in (*_problems(unit), *_too_many(unit, limits))]
         joined = {part.path for unit in readable for part in _parts(unit)} - {reading.path}
         return reading._replace(
             status="checked",
@@ -300,8 +318,9 @@ def _finished(index: int, reading: Reading, units: list[Unit], texts: Sequence[S
             texts=(*reading.texts, *(text for text in texts if text.path in joined)),
         )
     if elsewhere:
-        joined = {part.path for unit in elsewhere for part in (unit, *_parts(unit))} - {reading.path}
-        return reading._replace(status="checked", detail="", joined=tuple(sorted(joined)))
+        holders = dict.fromkeys(unit.path for unit in elsewhere)
+        others = {part.path for unit in elsewhere for part in _parts(unit)} - {reading.path, *holders}
+        return reading._replace(status="checked", detail="", joined=(*holders, *sorted(others)))
     status, detail = _unpaired(reading, own + parted)
     return reading._replace(status=status, detail=detail, problems=())
 
@@ -317,7 +336,7 @@ def _is_half(unit: Unit) -> bool:
 def _hands_over(worker: Worker) -> bool:
     """Tell whether a worker's command makes it one of a pair: it is given a role, or a connector to another engine.
 
-    One that has no connector for certain hands nothing over: so run aggregated workers that only call themselves decode.
+    One that has no connector for certain hands nothing over: so run aggregated workers called decode.
     """
     if worker.engine is None or worker.engine.settings.value("connector.name") is NONE:
         return False
@@ -339,6 +358,22 @@ def _problems(unit: Unit) -> Iterable[Problem]:
             yield from worker.engine.problems
 
 
+def _too_many(unit: Unit, limits: Limits) -> Iterator[Problem]:
+    """Yield that a deployment has more pools or boundaries than are checked."""
+    pools = [worker for worker in unit.workers if worker.role in ROLES]
+    if len(pools) > limits.max_pools:
+        message = f"there are {len(pools)} pools, more than the {limits.max_pools} that are checked"
+        yield _one_too_many(pools[limits.max_pools].member.place, message)
+    roles = [worker.role for worker in pools[: limits.max_pools]]
+    if roles.count(PREFILL) * roles.count(DECODE) > limits.max_boundaries:
+        message = f"the pools make more than the {limits.max_boundaries} boundaries that are checked"
+        yield _one_too_many(pools[0].member.place, message)
+
+
+def _one_too_many(place: Place, message: str) -> Problem:
+    return Problem("too-many-pools", message, (LabelledPlace(place, "one too many", primary=True),))
+
+
 def _unpaired(reading: Reading, own: list[Unit]) -> tuple[str, str]:
     """Return status and detail of a reading without a pair."""
     unresolved = next((group.unresolved for group in reading.groups if group.unresolved), "")
@@ -351,7 +386,10 @@ def _unpaired(reading: Reading, own: list[Unit]) -> tuple[str, str]:
     engines = [worker for unit in own for worker in unit.workers if worker.engine is not None]
     if not engines:
         return "not-pd", "no inference engine is launched"
-    half = next((unit.half for unit in own if unit.half is not None), None)
+    halves = list(dict.fromkeys(unit.half for unit in own if unit.half is not None))
+    if len(halves) == len(ROLES):
+        return "not-pd", "no prefill pool belongs to a decode pool: of other models or engines, or several of each"
+    half = halves[0] if halves else None
     if half is None or all(worker.role == AGGREGATED for worker in engines):
         return "not-pd", "aggregated: no worker is given the role prefill"
     other = DECODE if half == PREFILL else PREFILL

@@ -25,6 +25,9 @@ NAMES = re.compile(
 )
 """What a text names that may launch an engine."""
 
+_SERVER_IMAGE = re.compile(r"\bvllm-openai\b")
+"""Images that launch an engine without naming it: their entry point is the server."""
+
 SHELL_SUFFIXES = (".sh", ".bash", ".slurm", ".sbatch")
 MARKDOWN_SUFFIXES = (".md", ".mdx", ".markdown")
 OTHER_SUFFIXES = (".yaml", ".yml", ".json", ".py", ".toml", ".rst", ".ipynb", ".tpl", ".j2", ".jinja")
@@ -105,6 +108,10 @@ def _program(word: Word) -> str:
     return word.value.rpartition("/")[2]
 
 
+def _names_engine(text: str) -> bool:
+    return bool(NAMES.search(text) or _SERVER_IMAGE.search(text))
+
+
 class ShellReader:
     """Reads scripts."""
 
@@ -113,7 +120,7 @@ class ShellReader:
     def claims(self, source: SourceText) -> bool:
         """Tell whether ``source`` is a script, or a text, that names an engine's launch."""
         path, text = source.path.lower(), source.text
-        if path.endswith(MARKDOWN_SUFFIXES + OTHER_SUFFIXES) or not NAMES.search(text):
+        if path.endswith(MARKDOWN_SUFFIXES + OTHER_SUFFIXES) or not _names_engine(text):
             return False
         return path.endswith(SHELL_SUFFIXES) or bool(_SHEBANG.match(text)) or not _OBJECT.search(text)
 
@@ -149,7 +156,7 @@ class MarkdownReader:
         """Tell whether ``source`` is a page that names an engine's launch in a code block."""
         text = source.text
         named = source.path.lower().endswith(MARKDOWN_SUFFIXES)
-        return named and ("```" in text or "~~~" in text) and bool(NAMES.search(text))
+        return named and ("```" in text or "~~~" in text) and _names_engine(text)
 
     def recognises(self, tree: Tree) -> bool:
         """Pages have no tree."""

@@ -90,6 +90,8 @@ def _connector(context: Context) -> None:
         _refused(context, given)
     elif given is not None:
         _named(context, given.values)
+    elif context.incomplete:
+        context.settings.unknown("connector.name", context.program.place, context.incomplete)
     elif old:
         _default(context, "nixl", f"Dynamo {version} uses NIXL unless told otherwise")
     elif new:
@@ -120,7 +122,7 @@ def _refused(context: Context, given: Given) -> None:
 def _prefill_without(context: Context) -> None:
     """Report a prefill worker that is given no connector: it ends at start."""
     role = context.role
-    if role is None or role.value != PREFILL or context.incomplete or role.place is None:
+    if role is None or role.value != PREFILL or role.place is None:
         return
     message = "a prefill worker of dynamo.vllm is given no --kv-transfer-config"
     context.problem(MISSING_CONNECTOR, message, role.place, "needs a connector")

@@ -25,13 +25,14 @@ class Program(NamedTuple):
     """A program with the words that it is given.
 
     ``name`` is ``vllm``, ``sglang``, ``trtllm``, one of these behind ``dynamo.``, or the name of a router.
-    ``takes_model`` tells that its first word names the model.
+    ``takes_model`` tells that its first word names the model. ``front_end`` names one whose arguments no table has.
     """
 
     name: str
     words: tuple[Word, ...]
     place: Place
     takes_model: bool = False
+    front_end: str = ""
 
     @property
     def wrapper(self) -> str | None:
@@ -160,7 +161,8 @@ def _engine_at(words: Sequence[Word], index: int, word: Word) -> Program | None:
     if base == "sglang" and following == "serve":
         return Program(base, rest[1:], word.place)
     if serves_vllm(words, index):
-        return Program("vllm", rest[1:], word.place, takes_model=True)
+        front_end = "" if base == "vllm" else "vllm-rs"
+        return Program("vllm", rest[1:], word.place, takes_model=True, front_end=front_end)
     if base == "trtllm-serve":
         return _trtllm(rest, word)
     file = _FILES.search(word.value)

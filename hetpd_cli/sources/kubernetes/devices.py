@@ -96,19 +96,16 @@ _NEURON_CORES = "aws.amazon.com/neuroncore"
 def _as_the_runtime_counts(asked: Devices, pod: Node) -> Devices:
     """Return ``asked`` with the devices of the runtime in place of the chips of the cluster.
 
-    A TPU chip is one device or two, by its generation. An AWS chip has several cores, of which the runtime may join some
-    to one (AWS Neuron, logical NeuronCores).
+    A TPU chip is one device or two, by its generation. An AWS chip has several cores, of which the runtime may join
+    some to one (AWS Neuron, logical NeuronCores).
     """
     if asked.vendor == "AWS" and asked.resource != _NEURON_CORES:
         return asked._replace(number=None, unknown=f"how many devices one {asked.resource} is depends on its cores")
     if asked.vendor != "Google":
         return asked
     kind = _of_node(pod)
-    found = (
-        cell("accelerators", kind.value, "devices_per_card")
-        if kind is not None and isinstance(kind.value, str)
-        else None
-    )
+    named = kind.value if kind is not None and isinstance(kind.value, str) else ""
+    found = cell("accelerators", named, "devices_per_card")
     each = None if found is None else found.value
     if not isinstance(each, int):
         return asked._replace(number=None, unknown="how many devices a TPU chip is depends on its generation")
@@ -175,6 +172,7 @@ def _of_node(pod: Node) -> Stated | None:
 
 
 def key_place(container: Node, asked: Devices) -> Place:
+    """Return where the resource is named that a container asks for."""
     for key in ("limits", "requests"):
         for name, at_key, _ in pairs(at(container, "resources", key)):
             if name == asked.resource:

@@ -159,6 +159,9 @@ def _named(one: Container, part: Part, role: Stated | None, by: str) -> Named:
 def _member(one: Container, named_as: Named, settings: Section, *, patch: bool) -> Member:
     name, place, role, by = named_as
     found = sorted(one.launches, key=lambda launch: not containers.is_engine(launch))
+    if patch and one.node.get("command") is None:
+        # Its arguments take the place of those of the base, but stay behind the command of the base.
+        found = [_marked(launch, "the command stands in the base of this patch") for launch in found]
     return Member(name, place, role, by, settings, tuple(found), one.mounted, one.commanded or not patch)
 
 

@@ -306,7 +306,7 @@ def test_a_fault_of_a_base_is_one_finding_with_all_overlays(tmp_path: Path) -> N
     prefill = tmp_path / "base" / "prefill.yaml"
     prefill.write_text(prefill.read_text().replace("[m, ", "[m, --kv-cache-dtyp=fp8, "))
     report = check(find([str(tmp_path)]).readings(Limits()), catalogue())
-    assert [(found.name, found.primary.path) for found in report.findings] == [("misspelt-argument", str(prefill))]
+    assert [(found.name, found.primary.path) for found in report.findings] == [("unknown-argument", str(prefill))]
 
 
 def test_an_aggregated_server_that_a_kustomization_names_too_is_no_pair(tmp_path: Path) -> None:

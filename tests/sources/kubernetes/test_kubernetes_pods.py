@@ -220,7 +220,7 @@ def test_places_of_a_pod() -> None:
     assert tokens == {
         "engine.image": "vllm/vllm-openai:v0.16.0",
         "workers": "2",
-        "accelerator.vendor": '"2"',
+        "accelerator.vendor": "nvidia.com/gpu",
         "devices_per_worker": '"2"',
         "network.rdma": "rdma/ib",
     }
