@@ -255,7 +255,8 @@ _ROLE_WORDS = {
         r"prefill(?:er|ing|s)?(?![a-z])|producer|(?<![a-z0-9])P(?:[ _-]?(?:node|instance)|\d+(?![a-z0-9]))"
     ),
     "decode": re.compile(
-        r"decod(?:e|er|ing|es)(?![a-z])|consumer|(?<![a-z0-9])D(?:[ _-]?(?:node|instance)|\d+(?![a-z0-9]))"
+        r"decod(?:e|er|es)(?![a-z])|(?:^|[^a-z ])[ ]*decoding(?![a-z])|"
+        r"decoding[ _-]*(?:node|instance|server|worker|side|pool|engine|machine|phase|stage)|consumer|(?<![a-z0-9])D(?:[ _-]?(?:node|instance)|\d+(?![a-z0-9]))"
     ),
 }
 

@@ -158,7 +158,10 @@ def test_nothing_launched_is_no_group() -> None:
     [
         ("Speculative Decoding", None),
         ("guided_decoding", None),
-        ("Decoding nodes", "decode"),
+        ("Suffix Decoding", None),
+        ("Decoding", "decode"),
+        ("2. Decoding", "decode"),
+        ("start the decoding nodes", "decode"),
         ("speculative decoding on the prefill node", "prefill"),
         ("prefill/decode", None),
     ],

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from hetpd_cli.sources.text import Limits
 
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-LEVELS_UP = 6
+LEVELS_UP = 8
 LEVELS_TO_GIT = 24
 MOST_FILES = 256
 MOST_STEPS = 4_096
