@@ -17,8 +17,10 @@ from hetpd_cli.engine.scopes import Scopes
 from hetpd_cli.facts.values import Unknown
 from hetpd_cli.findings import Finding, Report
 from hetpd_cli.report import Options, facts_report, renderer
+from hetpd_cli.sources.assembly import assemble
+from hetpd_cli.sources.inputs import read_text
 from hetpd_cli.sources.reader import Reading
-from hetpd_cli.sources.text import SourceText
+from hetpd_cli.sources.text import Limits, SourceText
 from tests.foreign import DECODE, PREFILL, readings
 
 DTYPE = "kv-dtype-mismatch"
@@ -204,3 +206,32 @@ def test_an_image_gives_engine_and_version() -> None:
     toml = '[images]\n"registry/serving:{version}-*" = {engine = "vllm"}\n'
     assert fact(given, toml, "decode.engine.name")[:2] == ("vllm", "assumed")
     assert fact(given, toml, "decode.engine.version")[:2] == ("0.24.0", "assumed")
+
+
+NIXL = """--kv-transfer-config '{"kv_connector":"NixlConnector","kv_role":"kv_%s"}'"""
+
+
+@pytest.mark.parametrize(
+    ("engines", "boundaries"),
+    [
+        (("vllm m", "vllm m", "sglang m", "sglang m"), [("prefill", "decode"), ("prefill-2", "decode-2")]),
+        (("vllm m", "vllm m", "vllm n", "vllm n"), [("prefill", "decode"), ("prefill-2", "decode-2")]),
+        (("vllm m", "vllm m", "vllm n", "vllm m"), 4),
+        (("vllm m", "sglang m"), [("prefill", "decode")]),
+    ],
+)
+def test_engines_and_models_with_both_roles_each_are_deployments_of_their_own(engines, boundaries) -> None:
+    lines = []
+    for number, word in enumerate(engines):
+        engine, model = word.split()
+        prefill = number % 2 == 0
+        if engine == "vllm":
+            lines.append(f"vllm serve {model} " + NIXL % ("producer" if prefill else "consumer"))
+        else:
+            mode = "prefill" if prefill else "decode"
+            lines.append(f"python3 -m sglang.launch_server --model-path {model} --disaggregation-mode {mode}")
+    source = SourceText("run.sh", "#!/bin/bash\n" + " &\n".join(lines) + "\n")
+    (reading,) = assemble([read_text(source, Limits())], Limits())
+    (deployment,) = reading.deployments
+    found = [(one.prefill, one.decode) for one in deployment.handoffs]
+    assert found == boundaries or len(found) == boundaries

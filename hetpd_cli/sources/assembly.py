@@ -459,19 +459,22 @@ def _unpaired(reading: Reading, own: list[Unit]) -> tuple[str, str]:
 
 def _deployment(unit: Unit, limits: Limits) -> Deployment:
     pools: list[Pool] = []
+    kinds: list[object] = []
     models = {worker.model for worker in unit.workers}
     for worker in unit.workers:
         if worker.role in ROLES and len(pools) < limits.max_pools:
+            kinds.append((worker.engine.engine if worker.engine is not None else None, worker.model))
             pools.append(
                 _pool(worker, [pool.name for pool in pools], shares_model=len(models) == 1 and None not in models)
             )
     _leave_open_what_never_starts(unit, pools)
+    apart = _each_has_both(pools, kinds)
     pairs = (
         Handoff(prefill.name, decode.name, Section("handoff", None), explicit=False)
-        for prefill in pools
+        for prefill, of_prefill in zip(pools, kinds, strict=True)
         if prefill.role == PREFILL
-        for decode in pools
-        if decode.role == DECODE
+        for decode, of_decode in zip(pools, kinds, strict=True)
+        if decode.role == DECODE and not (apart and of_prefill != of_decode)
     )
     return Deployment(
         path=unit.path,
@@ -483,6 +486,17 @@ def _deployment(unit: Unit, limits: Limits) -> Deployment:
         router=_router(unit),
         store=Section("store", None),
     )
+
+
+def _each_has_both(pools: Sequence[Pool], kinds: Sequence[object]) -> bool:
+    """Tell whether there are several engines or models with a prefill and a decode pool each.
+
+    A script with a branch for each engine, or a page with an example for each model, holds several deployments.
+    """
+    roles: dict[object, set[str | None]] = {}
+    for pool, kind in zip(pools, kinds, strict=True):
+        roles.setdefault(kind, set()).add(pool.role)
+    return len(roles) > 1 and all(found >= set(ROLES) for found in roles.values())
 
 
 def _leave_open_what_never_starts(unit: Unit, pools: list[Pool]) -> None:

@@ -309,14 +309,16 @@ _ROLE_WORDS = {
         r"prefill(?:er|ing|s)?(?![a-z])|producer|(?<![a-z0-9])P(?:[ _-]?(?:node|instance)|\d+(?![a-z0-9]))"
     ),
     "decode": re.compile(
-        r"decod(?:e|er|ing|es)(?![a-z])|consumer|(?<![a-z0-9])D(?:[ _-]?(?:node|instance)|\d+(?![a-z0-9]))"
+        r"decod(?:e|er|es)(?![a-z])|(?:^|[^a-z ])[ ]*decoding(?![a-z])|"
+        r"decoding[ _-]*(?:node|instance|server|worker|side|pool|engine|machine|phase|stage)|consumer|(?<![a-z0-9])D(?:[ _-]?(?:node|instance)|\d+(?![a-z0-9]))"
     ),
 }
 
 
 _NO_ROLE = re.compile(
     r"(?i)(?:chunked|disagg\w*)[ _-]*prefill\w*|prefill\w*[ /_&+-]*(?:and )?decod\w*"
-    r"|(?:speculative|suffix|parallel|guided|structured|constrained|lookahead)[ _-]*decod\w*"
+    r"|(?:specul\w+|spec|suffix|parallel|guided|structured|constrained|lookahead|greedy|beam|assisted|video|image|audio|token)"
+    r"[ _-]*decod\w*"
 )
 """What names a technique, or both roles at once."""
 _ENCODER = re.compile(r"(?i)encoder|prefill\w*[ /_&+-]*(?:and )?decod\w*")

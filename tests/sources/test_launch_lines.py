@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from hetpd_cli.sources.launch import Group
-from hetpd_cli.sources.launch_lines import MarkdownReader, ShellReader, launches_engine, launches_router
+from hetpd_cli.sources.launch_lines import MarkdownReader, ShellReader, launches_engine, launches_router, role_in
 from hetpd_cli.sources.shell import commands
 from hetpd_cli.sources.text import Limits, SourceText
 
@@ -151,6 +151,23 @@ def test_not_claimed(path: str, text: str) -> None:
 
 def test_nothing_launched_is_no_group() -> None:
     assert groups("#!/bin/sh\necho vllm serve m\n") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "role"),
+    [
+        ("Speculative Decoding", None),
+        ("guided_decoding", None),
+        ("Suffix Decoding", None),
+        ("Decoding", "decode"),
+        ("2. Decoding", "decode"),
+        ("start the decoding nodes", "decode"),
+        ("speculative decoding on the prefill node", "prefill"),
+        ("prefill/decode", None),
+    ],
+)
+def test_what_names_a_role(words: str, role: str | None) -> None:
+    assert role_in(words) == role
 
 
 def test_the_image_of_a_server_launches_it() -> None:

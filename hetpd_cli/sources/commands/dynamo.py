@@ -43,6 +43,7 @@ _VARIABLES = ("DYN_VLLM_DISAGGREGATION_MODE", "DYN_SGL_DISAGGREGATION_MODE", "DY
 MISSING_CONNECTOR = "missing-transfer-config"
 """Rule that a prefill worker without a connector breaks."""
 NOT_STARTED = "the prefill worker does not start without --kv-transfer-config"
+_SIDE_CHANNEL_HOST = "VLLM_NIXL_SIDE_CHANNEL_HOST"
 _WITHOUT_DEFAULT = (1, 0)
 """First release of which --connector has no default."""
 
@@ -53,6 +54,10 @@ def read(context: Context) -> None:
     found = context.value("engine-config-json")
     if found is not None:
         context.incomplete = context.incomplete or f"{found[1].source} may hold further arguments"
+    if context.program.runtime == "vllm" and _SIDE_CHANNEL_HOST not in context.env:
+        # components/src/dynamo/vllm/args.py, ensure_side_channel_host
+        reason = "Dynamo sets it to an address of the machine"
+        context.settings.unknown("connector.side_channel.host", context.program.place, reason)
     if context.program.runtime == "vllm" and context.value(ARGUMENT) is None:
         _connector(context)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.sources.embedded import of_scalar
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from hetpd_cli.sources.text import Limits
 
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-LEVELS_UP = 6
+LEVELS_UP = 8
 LEVELS_TO_GIT = 24
 MOST_FILES = 256
 MOST_STEPS = 4_096
@@ -96,6 +97,27 @@ def _root(directory: str) -> str:
     return above[min(LEVELS_UP, len(above) - 1)]
 
 
+@lru_cache(maxsize=MOST_FILES)
+def _read_once(path: str, limits: Limits, _: tuple[int, int]) -> tuple[SourceText, tuple[Node, ...]] | None:
+    """Return text and documents of a file, which many overlays share; trees are never changed."""
+    source = read_source(path, limits)
+    return (source, _documents(source, limits)) if isinstance(source, SourceText) else None
+
+
+def _documents(source: SourceText, limits: Limits) -> tuple[Node, ...]:
+    """Return the documents of a file. Definitions of resources are long, and run nothing."""
+    return () if _DEFINITION.search(source.text) else parse(source, limits, collect_ambiguous=False).documents
+
+
+def _state(path: str) -> tuple[int, int]:
+    """Return what changes with a file."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 (paths stay text)
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
+
+
 class _Builder:
     """Builds one kustomization; holds the files that it read."""
 
@@ -120,14 +142,15 @@ class _Builder:
             return self.trees[shown]
         real = os.path.realpath(shown)
         inside = real.startswith(self.root.rstrip("/") + "/") and len(self.sources) < MOST_FILES
-        source = self.known if real == self.known_path else read_source(shown, self.limits) if inside else None
-        if not isinstance(source, SourceText):
+        if real == self.known_path and self.known is not None:
+            read: tuple[SourceText, tuple[Node, ...]] | None = self.known, _documents(self.known, self.limits)
+        else:
+            read = _read_once(shown, self.limits, _state(shown)) if inside else None
+        if read is None:
             self.missing.append(shown)
             return ()
+        source, self.trees[shown] = read
         self.sources[source.path] = self.shown[shown] = source
-        # Definitions of resources are long, and run nothing.
-        defines = _DEFINITION.search(source.text) is not None
-        self.trees[shown] = () if defines else parse(source, self.limits, collect_ambiguous=False).documents
         return self.trees[shown]
 
     def kustomization(self, directory: str) -> Node | None:

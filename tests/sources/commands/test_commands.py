@@ -480,3 +480,12 @@ def test_a_worker_of_dynamo_may_be_given_a_connector_by_what_is_not_known(image)
     found = read("python3 -m dynamo.vllm --model m --is-prefill-worker $EXTRA_ARGS", image=image)
     assert isinstance(stated(found, "connector.name")["connector.name"], Unknown)
     assert found.problems == ()
+
+
+def test_dynamo_sets_the_side_channel_where_nobody_does() -> None:
+    line = "python3 -m dynamo.vllm --model m " + NIXL.replace("producer", "both")
+    assert isinstance(read(line).settings.value("connector.side_channel.host"), Unknown)
+    assert (
+        read(line, VLLM_NIXL_SIDE_CHANNEL_HOST="10.0.0.1").settings.value("connector.side_channel.host") == "10.0.0.1"
+    )
+    assert read("vllm serve m").settings.value("connector.side_channel.host") is None
