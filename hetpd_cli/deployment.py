@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hetpd_cli.facts.values import STATED, Unknown, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from hetpd_cli.places import Place
 
@@ -43,10 +43,11 @@ class Section:
     """Stated leaves of one object of the deployment, by dotted path.
 
     ``declared`` holds the path of every mapping that is written at all, empty or not. ``removed`` holds leaves
-    that count as unknown whatever the scope says; it is how a verdict is asked what stands behind it.
+    that count as unknown whatever the scope says; it is how a verdict is asked what stands behind it. ``words`` are
+    what the source calls fields (``--kv-cache-dtype``) where it is no deployment file.
     """
 
-    __slots__ = ("declared", "kind", "place", "removed", "scope", "stated")
+    __slots__ = ("declared", "kind", "place", "removed", "scope", "stated", "words")
 
     def __init__(self, kind: str, place: Place | None, scope: str = OPEN) -> None:
         self.kind = kind
@@ -55,6 +56,7 @@ class Section:
         self.stated: dict[str, Stated] = {}
         self.declared: set[str] = set()
         self.removed: frozenset[str] = frozenset()
+        self.words: Mapping[str, str] = {}
 
     def value(self, path: str) -> Value | None:
         """Return the stated value of ``path``, or None where nothing is stated."""
@@ -71,6 +73,7 @@ class Section:
         merged = Section(self.kind, self.place, self.scope)
         merged.stated = {**base.stated, **self.stated}
         merged.declared = base.declared | self.declared
+        merged.words = self.words or base.words
         return merged
 
     def without(self, paths: Iterable[str]) -> Section:
@@ -80,6 +83,7 @@ class Section:
         copy.stated = {path: stated for path, stated in self.stated.items() if path not in gone}
         copy.declared = self.declared
         copy.removed = self.removed | gone
+        copy.words = self.words
         return copy
 
     def part(self, prefix: str) -> Section:

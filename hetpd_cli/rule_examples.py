@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hetpd_cli.checking import Plan, run
@@ -17,7 +18,7 @@ from hetpd_cli.engine.custom_rules import (
     refuse_clash,
 )
 from hetpd_cli.resources import rules_dir
-from hetpd_cli.sources.inputs import read_text
+from hetpd_cli.sources.inputs import read_all
 from hetpd_cli.sources.text import Limits, SourceText
 
 if TYPE_CHECKING:
@@ -30,12 +31,16 @@ if TYPE_CHECKING:
 BAD = "bad"
 KINDS = (BAD, "good", "near-miss")
 FILE = "deploy.yaml"
+"""Name under which an example is read that gives none; the name's ending is part of what a format is known by."""
+
+_UNFILLED = re.compile(r"(?<!\{)\{\w")
+"""A brace before a name; one before a quote is JSON, two are Jinja's or Helm's."""
 
 
 class Example(NamedTuple):
     """An example of a rule. ``key`` is its path in the rule's file, ``at`` the places that a bad one is reported at.
 
-    ``configuration`` is the text of the hetpd.toml that it is checked with, if any.
+    ``configuration`` is the text of the hetpd.toml that it is checked with, if any; ``file`` is the name of its file.
     """
 
     kind: str
@@ -44,6 +49,7 @@ class Example(NamedTuple):
     deployment: str
     at: tuple[str, ...] = ()
     configuration: str = ""
+    file: str = FILE
 
 
 class Failure(NamedTuple):
@@ -102,6 +108,7 @@ def examples_of(raw: dict[str, Any]) -> list[Example]:
             entry["deployment"],
             tuple(entry.get("at", ())),
             entry.get("configuration", ""),
+            entry.get("file", FILE),
         )
         for kind in KINDS
         for index, entry in enumerate(raw.get("examples", {}).get(kind, ()))
@@ -115,7 +122,7 @@ def report_on(text: str, rules: Sequence[Rule], path: str = FILE, configuration:
         from hetpd_cli.configuration.read import OWN_FILE, parse
 
         plan = plan._replace(configuration=parse(SourceText(OWN_FILE, configuration)))
-    return run([read_text(SourceText(path, text), Limits())], plan).report
+    return run(read_all([SourceText(path, text)], Limits()), plan).report
 
 
 def spots(finding: Finding, texts: Mapping[str, str]) -> list[str]:
@@ -135,7 +142,7 @@ def failures(rule: Rule, raw: dict[str, Any]) -> Iterator[Failure]:
     rules = tuple({**{one.code: one for one in others}, rule.code: rule}.values())
     for example in examples_of(raw):
         try:
-            report = report_on(example.deployment, rules, configuration=example.configuration)
+            report = report_on(example.deployment, rules, example.file, example.configuration)
         except (RuleCrashError, ConfigurationError) as error:
             yield Failure(example, str(error))
             continue
@@ -166,7 +173,7 @@ def _fired(example: Example, ours: list[Finding], report: Report) -> Failure | N
     expected, found = first_lines(example.at), first_lines(spots(ours[0], report.texts))
     if expected != found:
         return Failure(example, "fires at other places", tuple(expected), tuple(found))
-    for text in (ours[0].message, ours[0].fix.replace("{{", "")):
-        if "{" in text:
+    for text in (ours[0].message, ours[0].fix):
+        if _UNFILLED.search(text):
             return Failure(example, f"a name in braces was not filled: {text}")
     return None

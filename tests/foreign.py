@@ -69,6 +69,6 @@ def readings(
     deployment = Deployment(prefill.path, None, pools, (join,), (), *around)
     texts = (prefill, decode)
     return [
-        Reading(prefill.path, "script", "checked", "", (deployment,), (), texts, (decode.path,)),
+        Reading(prefill.path, "script", "checked", "", (deployment,), (), texts, joined=(decode.path,)),
         Reading(decode.path, "script", "checked", texts=texts, joined=(prefill.path,)),
     ]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from hetpd_cli.configuration.read import ConfigurationError
-from hetpd_cli.engine.catalogue import Rule, compile_rule
+from hetpd_cli.engine.catalogue import Rule, compile_rule, load_rule
 from hetpd_cli.engine.check import RuleCrashError
-from hetpd_cli.resources import rules_dir
-from hetpd_cli.rule_examples import Failure, examples_of, failures, first_lines, report_on, spots, try_folder
+from hetpd_cli.resources import load_schema, rules_dir
+from hetpd_cli.rule_examples import FILE, Failure, examples_of, failures, first_lines, report_on, spots, try_folder
 from tests.engine.test_custom_rules import FAULTY, RULE, text_of
 from tests.support import check_text
 
@@ -111,3 +112,24 @@ def test_the_built_in_rules_can_be_tried_where_they_lie(tmp_path: Path) -> None:
     (tmp_path / copied.name).write_bytes(copied.read_bytes())
     (result,) = try_folder(tmp_path)
     assert not result.ok
+
+
+SCRIPT = 'vllm serve m --max-modl-len 8192 --kv-transfer-config \'{"kv_connector":"NixlConnector","kv_role":"kv_producer"}\'\n'
+
+
+def test_an_example_is_read_as_the_file_that_it_says_it_is() -> None:
+    raw = load_rule(next(rules_dir().glob("input/HPD023*")))
+    bad = {"title": "a script", "deployment": SCRIPT, "at": ["1:--max-modl-len"]}
+    rule = Rule(compile_rule(raw))
+    assert list(failures(rule, {**raw, "examples": {"bad": [{**bad, "file": "serve.sh"}]}})) == []
+    (failure,) = failures(rule, {**raw, "examples": {"bad": [{**bad, "file": "serve.md"}]}})
+    assert failure.example.file == "serve.md"
+    assert [example.file for example in examples_of(RULE)] == [FILE] * 3
+
+
+@pytest.mark.parametrize("name", ["../a.sh", "a/b.sh", "/etc/a.yaml", "a.txt", ".sh", "a b.sh"])
+def test_the_file_of_an_example_is_a_name_of_a_known_format(name) -> None:
+    schema = Draft202012Validator(load_schema("rule"))
+    example = {"title": "x y", "deployment": "a", "file": name}
+    assert not schema.is_valid({**RULE, "examples": {**RULE["examples"], "good": [example]}})
+    assert schema.is_valid({**RULE, "examples": {**RULE["examples"], "good": [{**example, "file": "a-1.sh"}]}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -235,12 +236,18 @@ def _matrix(outcomes: list[tuple[Rule, str]], findings: list[Finding]) -> dict[s
     return matrix
 
 
+_OF_A_POOL = re.compile(r"^(?:pool|prefill|decode|first|second)\.")
+
+
 def _settling(undecided: list[Undecided]) -> tuple[tuple[str, int], ...]:
-    """Return the facts that take part in most undecided verdicts; ties go to those that settle one alone."""
+    """Return the facts that take part in most undecided verdicts; ties go to those that settle one alone.
+
+    A fact of pools counts once for a verdict, whichever of them lacks it.
+    """
     counts: Counter[str] = Counter()
     alone: Counter[str] = Counter()
     for entry in undecided:
-        names = {need.fact for need in entry.needs}
+        names = {_OF_A_POOL.sub("", need.fact) for need in entry.needs}
         counts.update(names)
         if len(names) == 1:
             alone.update(names)

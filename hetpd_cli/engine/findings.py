@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hetpd_cli.engine.catalogue import PLACEHOLDER, Rule
@@ -14,7 +15,8 @@ from hetpd_cli.wording import number_text, unit_text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hetpd_cli.facts.space import Fact, Scope
+    from hetpd_cli.facts.space import Fact, Scope, Subject
+    from hetpd_cli.findings import Evidence
     from hetpd_cli.places import Place
     from hetpd_cli.sources.problems import Problem
 
@@ -204,7 +206,7 @@ def finding(group: list[Violation]) -> Finding:
         message=_filled(rule.data["message"], group),
         places=places,
         why=rule.data["why"],
-        fix=_filled(rule.data["fix"], group),
+        fix=_filled(_in_words(rule.data["fix"], group), group),
         impact=rule.data.get("impact"),
         confidence=rule.data["confidence"],
         decision=rule.data.get("decision"),
@@ -212,10 +214,39 @@ def finding(group: list[Violation]) -> Finding:
         practice=tuple(rule.data.get("practice", ())),
         boundaries=tuple(dict.fromkeys(label for member in group for label in member.boundaries)),
         facts=views,
-        evidence=rule.evidence,
+        evidence=_nearest_first(rule.evidence, group),
         identity=_identity(group),
         parts=tuple(_identity([member]) for member in group) if len(group) > 1 else (),
     )
+
+
+_FIELD = re.compile(r"(?<![\w.{])(?:kv|connector|engine|parallelism|speculative|memory|precision|model)(?:\.[a-z_]+)+")
+
+
+def _in_words(fix: str, group: list[Violation]) -> str:
+    """Return ``fix`` with its fields as the sources of the pools call them, where they agree on it."""
+    words = [subject.section.words for member in group for subject in _pools(member)]
+
+    def called(match: re.Match[str]) -> str:
+        names = {known.get(match[0], "") for known in words}
+        return (names.pop() if len(names) == 1 else "") or match[0]
+
+    return _FIELD.sub(called, fix) if any(words) else fix
+
+
+def _pools(member: Violation) -> list[Subject]:
+    inside = [one for some in member.scope.collections.values() for one in some]
+    return [subject for subject in (*member.scope.subjects.values(), *inside) if subject.kind == "pool"]
+
+
+def _nearest_first(evidence: tuple[Evidence, ...], group: list[Violation]) -> tuple[Evidence, ...]:
+    """Return ``evidence`` with what speaks of the pools' own engines at the front, and code before papers."""
+    engines = {subject.fact("engine.name").value for member in group for subject in _pools(member)}
+
+    def rank(item: Evidence) -> tuple[bool, bool]:
+        return item.of is not None and item.of.partition(" ")[0] not in engines, item.kind == "paper"
+
+    return tuple(sorted(evidence, key=rank))
 
 
 def _identity(group: list[Violation]) -> tuple[str, ...]:

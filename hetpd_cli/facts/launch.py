@@ -123,9 +123,11 @@ def effective_backend(
     env__TRTLLM_USE_MOONCAKE_KVCACHE: Value,  # noqa: N803
     env__TRTLLM_USE_MPI_KVCACHE: Value,  # noqa: N803
 ) -> Value:
-    """Backend of TensorRT-LLM's transceiver; `DEFAULT` is the first that a variable chooses, else UCX or NIXL.
+    """Backend of TensorRT-LLM's transceiver; `DEFAULT` is the one that a variable chooses, else UCX or NIXL.
 
-    Source: NVIDIA/TensorRT-LLM@00620eb0 kv_cache_transceiver.py, _resolve_default_backend.
+    Which of several variables wins is not the same in all releases. Source: NVIDIA/TensorRT-LLM@00620eb0
+    kv_cache_transceiver.py, _resolve_default_backend; cacheTransceiver.cpp, createCacheTransceiver, before that, where
+    UCX is the default in older releases and NIXL in newer ones.
     """
     word = str(connector__backends[0]).upper() if len(connector__backends) == 1 else ""
     if word != "DEFAULT":
@@ -136,11 +138,11 @@ def effective_backend(
         env__TRTLLM_USE_MOONCAKE_KVCACHE,
         env__TRTLLM_USE_MPI_KVCACHE,
     )
-    for name, setting in zip(_BACKEND_VARIABLES, chosen, strict=True):
-        if setting == "1":
-            return name
-        if isinstance(setting, Unknown):
-            return Unknown("what DEFAULT stands for is not known")
+    names = [name for name, setting in zip(_BACKEND_VARIABLES, chosen, strict=True) if setting == "1"]
+    if any(isinstance(setting, Unknown) for setting in chosen) or len(names) > 1:
+        return Unknown("what DEFAULT stands for is not known")
+    if names:
+        return names[0]
     release = engine__version.identity if isinstance(engine__version, Unknown) else engine__version
     identity = f"DEFAULT backend of {release}" if release else None
     return Unknown("what DEFAULT stands for depends on the release", ("UCX", "NIXL"), identity)

@@ -236,6 +236,17 @@ _RATIO_INPUTS = (
 )
 
 
+def _divides(part: Value, whole: Value) -> Truth:
+    """Tell whether ``part`` divides ``whole``, for all joint choices of what they can be."""
+    parts, wholes = (value.candidates if isinstance(value, Unknown) else (value,) for value in (part, whole))
+    results = {
+        isinstance(one, int) and isinstance(other, int) and other % one == 0
+        for one in parts or ()
+        for other in wholes or ()
+    }
+    return results.pop() if len(results) == 1 else Unknown("a block size is not known")
+
+
 def _takes_block_ratio(*values: Value) -> Truth:
     """Tell whether decode may read smaller blocks of prefill into its own.
 
@@ -244,13 +255,10 @@ def _takes_block_ratio(*values: Value) -> Truth:
     """
     able, prefill_block, decode_block, mode, prefill_tp, decode_tp, latent = values[:7]
     grouped, with_grouped, buffer, in_host_buffer = values[7:]
-    divides: Truth = Unknown("a block size is not known")
-    if isinstance(prefill_block, int) and isinstance(decode_block, int):
-        divides = decode_block % prefill_block == 0
     return all_true(
         [
             able,
-            divides,
+            _divides(prefill_block, decode_block),
             equal(mode, "pull"),
             any_true([latent, ordered("<=", prefill_tp, decode_tp)]),
             any_true([negate(grouped), with_grouped]),
@@ -482,6 +490,133 @@ def block_size_pinned_once(
         (decode__kv__block_size, prefill__kv__block_size_left_to_engine),
     )
     return any_true([all_true([negate(within(size, usual)), other_left]) for size, other_left in sides])
+
+
+_REFUSED = (
+    "one_connector",
+    "needs_equal_block_size",
+    "takes_block_ratio",
+    "prefill.kv.block_size",
+    "decode.kv.block_size",
+)
+
+
+@derived("handoff", "block_sizes_refused", result="boolean", lenient=_REFUSED)
+def block_sizes_refused(
+    one_connector: Value,
+    needs_equal_block_size: Value,
+    takes_block_ratio: Value,
+    prefill__kv__block_size: Value,
+    decode__kv__block_size: Value,
+) -> bool:
+    """Whether the connector is known to take no two sizes, and the sizes to differ; not where either is open."""
+    apart = negate(equal(prefill__kv__block_size, decode__kv__block_size))
+    return all_true([one_connector, needs_equal_block_size, negate(takes_block_ratio), apart]) is True
+
+
+@derived("handoff", "kv_dtypes_told_apart", result="boolean", lenient=("one_kv_dtype",))
+def kv_dtypes_told_apart(one_kv_dtype: Value) -> bool:
+    """Whether the two sides are known to keep KV in two element types; not where that of a side is open."""
+    return one_kv_dtype is False
+
+
+STORES = ("lmcache", "lmcache-mp", "mooncake-store", "offloading")
+"""Connectors that keep KV under keys of their own, cut anew, and not by the blocks of the engine."""
+
+_SETTLED = (
+    "one_connector",
+    "one_engine",
+    "needs_equal_block_size",
+    "takes_block_ratio",
+    "block_size_pinned_once",
+    "prefill.connector.name",
+    "decode.connector.name",
+    "decode.engine.prefix_caching",
+)
+
+
+def _block_sizes_settled(*values: Value) -> Truth:
+    """Tell whether what is known of the connector says what two block sizes come to.
+
+    It refuses them, reads them rightly, keeps no blocks, or another rule tells what goes wrong. NIXL reads a ratio
+    rightly where decode caches no prefixes; where it may or may not refuse the pair, the cache decides alone. Source:
+    vLLM 0.24 and 0.33 with a stub transport, nixl/pull_worker.py.
+    """
+    one, one_engine, demanded, ratio, pinned, prefill, decode, caching = values
+    if prefill in STORES or decode in STORES:
+        return True
+    needed = all_true([one, demanded])
+    if needed is True and (ratio is False or all_true([one_engine, pinned]) is True):
+        return True
+    if prefill != "nixl" or decode != "nixl":
+        return False
+    if caching is True or (caching is False and ratio is True):
+        return True
+    if isinstance(caching, Unknown) and caching.left:
+        return False
+    return Unknown("whether decode caches prefixes, or whether the connector takes two sizes, is not known")
+
+
+add(
+    Derivation(
+        "handoff",
+        "block_sizes_settled",
+        None,
+        _SETTLED,
+        frozenset(_SETTLED),
+        _block_sizes_settled,
+        "Whether what is known of the connector says what two block sizes come to.",
+        "boolean",
+    )
+)
+
+
+_BLOCKS = (
+    "converts_block_size",
+    "one_engine",
+    "block_size_pinned_once",
+    "prefill.kv.block_size",
+    "decode.kv.block_size",
+)
+
+
+@derived("handoff", "blocks_differ", result="boolean", lenient=_BLOCKS)
+def blocks_differ(
+    converts_block_size: Value,
+    one_engine: Value,
+    block_size_pinned_once: Value,
+    prefill__kv__block_size: Value,
+    decode__kv__block_size: Value,
+) -> Truth:
+    """Whether the two sides cut KV into blocks of two sizes, or one into unusual ones and the other as it likes.
+
+    Not where a component or the connector is known to cut them anew.
+    """
+    apart = negate(equal(prefill__kv__block_size, decode__kv__block_size))
+    return all_true(
+        [converts_block_size is not True, any_true([apart, all_true([one_engine, block_size_pinned_once])])]
+    )
+
+
+@derived("handoff", "carries_bytes", result="boolean", lenient=("carries",))
+def carries_bytes(carries: Value) -> bool:
+    """Whether raw KV buffers are known to cross; not where nobody knows what does."""
+    return carries == "bytes"
+
+
+_APART = ("converts_dtype", "one_kv_dtype", "one_engine", "kv_dtype_pinned_once")
+
+
+@derived("handoff", "kv_dtypes_differ", result="boolean", lenient=_APART)
+def kv_dtypes_differ(
+    converts_dtype: Value, one_kv_dtype: Value, one_engine: Value, kv_dtype_pinned_once: Value
+) -> Truth:
+    """Whether the two sides keep KV in two element types, or one in few bits and the other in what its checkpoint says.
+
+    Not where a component or the connector is known to convert them.
+    """
+    pinned = all_true([one_engine, kv_dtype_pinned_once])
+    return all_true([converts_dtype is not True, any_true([negate(one_kv_dtype), pinned])])
 
 
 @derived(

@@ -257,11 +257,27 @@ def _undecided(report: Report, pen: _Pen) -> list[str]:
     rows = pen.flow("undecided:", f"{plural(count, 'verdict')}{of}{hint}", 4, "warning")
     if report.settling:
         facts = [f"{inert(fact)} ({times})" for fact, times in report.settling[:_FACTS_THAT_SETTLE]]
-        rows += pen.flow("settles most:", ", ".join(facts), 4)
+        options = dict.fromkeys(option for fact, _ in report.settling for option in _options_that_say(fact))
+        said = f"; say it with {', '.join(options)}" if options else ""
+        rows += pen.flow("settles most:", ", ".join(facts) + said, 4)
     if pen.options.verbose:
         for item in report.undecided:
             rows += _undecided_rule(item, pen)
     return rows
+
+
+def _options_that_say(fact: str) -> tuple[str, ...]:
+    """Return the options of the command line that fill a fact."""
+    if fact.startswith("model."):
+        return ("--model",)
+    return _OPTIONS.get(fact, ())
+
+
+_OPTIONS = {
+    "engine.version": ("--engine-version",),
+    "accelerator": ("--prefill-gpu", "--decode-gpu"),
+    "handoff.path.link": ("--link",),
+}
 
 
 def _undecided_rule(item: Undecided, pen: _Pen) -> list[str]:

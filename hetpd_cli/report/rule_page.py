@@ -62,7 +62,7 @@ _JOINTS = re.compile(r"""\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[()]|\s+(?:and|o
 
 
 class Block(NamedTuple):
-    """A part of a page: a heading, a paragraph, an item, a term with its words, or source text."""
+    """A part of a page: a heading, a paragraph, an item, a term with its words, or source text with its language."""
 
     kind: str
     text: str
@@ -165,8 +165,10 @@ def _evidence(raw: dict[str, Any]) -> Iterator[Block]:
 def _examples(raw: dict[str, Any]) -> Iterator[Block]:
     for kind, title in _EXAMPLES.items():
         for example in raw.get("examples", {}).get(kind, ()):
-            yield Block("heading", f"{title}: {example['title']}")
-            yield Block("yaml", example["deployment"].rstrip("\n"))
+            file = example.get("file", "")
+            yield Block("heading", f"{title}{file and f', {file}'}: {example['title']}")
+            language = "sh" if file.endswith((".sh", ".bash")) else "md" if file.endswith(".md") else "yaml"
+            yield Block("source", example["deployment"].rstrip("\n"), language)
             if "at" in example:
                 places = [place.partition(":") for place in example["at"]]
                 said = "; ".join(f"line {line}, `{text}`" for line, _, text in places)
@@ -189,11 +191,11 @@ def markdown(blocks: list[Block]) -> str:
 
 
 def _markdown(block: Block) -> str:
-    if block.kind in {"code", "yaml"}:
+    if block.kind in {"code", "source"}:
         longest = max(map(len, re.findall(r"`+", block.text)), default=0)
         fence = "`" * max(3, longest + 1)
         lines = "\n".join(inert(line) for line in block.text.split("\n"))
-        return f"{fence}{'yaml' if block.kind == 'yaml' else 'text'}\n{lines}\n{fence}"
+        return f"{fence}{block.more or 'text'}\n{lines}\n{fence}"
     text = _plain_markdown(block.text)
     if block.kind == "term":
         return f"| {text} | {_plain_markdown(block.more)} |"
@@ -231,7 +233,7 @@ def _apart(before: Block, block: Block) -> bool:
     return (
         block.kind in {"heading", "title"}
         or before.kind in {"title", "paragraph"}
-        or (before.kind, block.kind) == ("yaml", "paragraph")
+        or (before.kind, block.kind) == ("source", "paragraph")
     )
 
 
@@ -240,7 +242,7 @@ def _terminal(block: Block, style: Style, columns: int | None, column: int) -> l
         return [style("strong", prose(block.text))]
     if block.kind == "heading":
         return [style("strong", line) for line in wrap(prose(block.text), columns, 0, 0)]
-    if block.kind in {"code", "yaml"}:
+    if block.kind in {"code", "source"}:
         return [" " * 2 * _INDENT + inert(line) for line in block.text.split("\n")]
     if block.kind == "term":
         lead = " " * _INDENT + prose(block.text).ljust(column)

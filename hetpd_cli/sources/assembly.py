@@ -6,19 +6,21 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
-from os.path import basename, dirname, splitext
+from os.path import basename, dirname, normpath, splitext
 from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.deployment import AGGREGATED, DECODE, OPEN, PREFILL, Deployment, Handoff, Pool, Section, Stated
+from hetpd_cli.facts.values import DEFAULT, NONE, Unknown
+from hetpd_cli.findings import LabelledPlace
 from hetpd_cli.sources.commands import read_launch, read_router
+from hetpd_cli.sources.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from hetpd_cli.places import Place
     from hetpd_cli.sources.commands import EngineSettings
     from hetpd_cli.sources.launch import Group, Member
-    from hetpd_cli.sources.problems import Problem
     from hetpd_cli.sources.reader import Reading
     from hetpd_cli.sources.text import Limits, SourceText
 
@@ -27,10 +29,10 @@ TO_ANOTHER_ENGINE = frozenset({"nixl", "mooncake", "moriio", "p2p-nccl", "flagcx
 """Connectors that move KV from one engine to another, and do nothing else."""
 BESIDE = -1
 """Number of a reading that was looked up and is not reported."""
-_ROLE_WORDS = frozenset(
-    ["prefill", "prefiller", "prefills", "prefillworker", "decode", "decoder", "decodes", "decodeworker", "p", "d"]
-    + ["ctx", "gen", "context", "generation", "worker", "workers", "producer", "consumer", "patch"]
-)
+_ROLE_WORDS = frozenset({
+    "prefill", "prefiller", "prefills", "prefillworker", "decode", "decoder", "decodes", "decodeworker", "p", "d",
+    "ctx", "gen", "context", "generation", "worker", "workers", "producer", "consumer", "patch",
+})  # fmt: skip
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
 
@@ -107,26 +109,57 @@ def assemble(readings: Sequence[Reading], limits: Limits, beside: Beside | None 
     _drop_copies(units)
     texts: list[SourceText] = []
     if beside is not None:
-        texts = _join_beside(units, beside, limits)
+        texts = _join_beside(units, beside, limits, {normpath(reading.path) for reading in readings})
     return [_finished(index, reading, units, texts, limits) for index, reading in enumerate(readings)]
 
 
 def _drop_copies(units: list[Unit]) -> None:
-    """Let the workers of one place be read once, though a kustomization and its patches may each give them."""
-    known: dict[frozenset[Place], Unit] = {}
-    for unit in list(units):
-        places = frozenset(worker.member.place for worker in unit.workers)
-        first = known.setdefault(places, unit)
-        if first is not unit and places:
-            first.joined.append(unit)
+    """Let the same workers be read once, though a kustomization gives them and each of its patches a part of them."""
+    contents = {id(unit): _content(unit) for unit in units}
+    for unit in sorted(units, key=lambda unit: len(unit.workers)):
+        others = (one for one in units if one is not unit and contents[id(unit)] <= contents[id(one)])
+        fuller = next(others, None)
+        if fuller is not None and unit.workers:
+            fuller.joined.append(unit)
             units.remove(unit)
 
 
-def _join_beside(units: list[Unit], beside: Beside, limits: Limits) -> list[SourceText]:
-    """Join halves with what stands beside their files, and return the texts of the files that it stands in."""
+def _content(unit: Unit) -> frozenset[object]:
+    """Return what tells workers from others: where they are declared, what is launched, and what is stated of them."""
+    return frozenset(
+        (
+            worker.member.place,
+            worker.role,
+            tuple(tuple(word.value for word in launch.words) for launch in worker.member.launches),
+            frozenset(
+                (path, repr(stated.value), stated.place)
+                for section in (worker.member.settings, *((worker.engine.settings,) if worker.engine else ()))
+                for path, stated in section.stated.items()
+            ),
+        )
+        for worker in unit.workers
+    )
+
+
+def _take_over(units: list[Unit]) -> None:
+    """Give a half what a whole beside it, of which it is a part, has more."""
+    for unit in [unit for unit in units if unit.half is not None and unit.reading != BESIDE]:
+        own = _content(unit)
+        wholes = (one for one in units if one.reading == BESIDE and one.whole and own <= _content(one))
+        whole = next(wholes, None)
+        if whole is not None:
+            unit.workers = whole.workers
+            unit.joined.append(whole)
+
+
+def _join_beside(units: list[Unit], beside: Beside, limits: Limits, taken: set[str]) -> list[SourceText]:
+    """Join halves with what stands beside their files, and return the texts of the files that it stands in.
+
+    Files that are ``taken``, inputs or the other half of one, are no other's half.
+    """
     texts: list[SourceText] = []
     for path in dict.fromkeys(unit.path for unit in units if unit.half is not None):
-        others = beside(path)
+        others = [other for other in beside(path) if normpath(other.path) not in taken]
         more = [
             unit
             for other in others
@@ -135,8 +168,10 @@ def _join_beside(units: list[Unit], beside: Beside, limits: Limits) -> list[Sour
         ]
         units += more
         _join_all(units, two_inputs=False)
+        _take_over(units)
         units[:] = [unit for unit in units if unit.reading != BESIDE]
         used = {part.path for unit in units for part in _parts(unit)}
+        taken |= {normpath(other.path) for other in others if other.path in used}
         texts += [text for other in others if other.path in used for text in other.texts]
     return texts
 
@@ -297,7 +332,8 @@ def _directory(unit: Unit) -> str:
 
 
 def _both_stems(unit: Unit) -> str:
-    return f"{_file_stem(unit)}/{_name_stem(unit)}"
+    stems = _file_stem(unit), _name_stem(unit)
+    return "/".join(stems) if any(stems) else ""
 
 
 def _nothing(_: Unit) -> str:
@@ -322,7 +358,7 @@ def _finished(index: int, reading: Reading, units: list[Unit], texts: Sequence[S
     if not readable and not elsewhere:
         readable = [unit for unit in own if unit.half is not None and any(map(_hands_over, unit.workers))]
     if readable:
-        problems = [problem for unit in readable for problem in _problems(unit)]
+        problems = [problem for unit in readable for problem in (*_problems(unit), *_too_many(unit, limits))]
         joined = {part.path for unit in readable for part in _parts(unit)} - {reading.path}
         return reading._replace(
             status="checked",
@@ -333,8 +369,9 @@ def _finished(index: int, reading: Reading, units: list[Unit], texts: Sequence[S
             texts=(*reading.texts, *(text for text in texts if text.path in joined)),
         )
     if elsewhere:
-        joined = {part.path for unit in elsewhere for part in (unit, *_parts(unit))} - {reading.path}
-        return reading._replace(status="checked", detail="", joined=tuple(sorted(joined)))
+        holders = dict.fromkeys(unit.path for unit in elsewhere)
+        others = {part.path for unit in elsewhere for part in _parts(unit)} - {reading.path, *holders}
+        return reading._replace(status="checked", detail="", joined=(*holders, *sorted(others)))
     status, detail = _unpaired(reading, pairs, own)
     return reading._replace(status=status, detail=detail, problems=())
 
@@ -361,6 +398,22 @@ def _problems(unit: Unit) -> Iterable[Problem]:
             yield from worker.engine.problems
 
 
+def _too_many(unit: Unit, limits: Limits) -> Iterator[Problem]:
+    """Yield that a deployment has more pools or boundaries than are checked."""
+    pools = [worker for worker in unit.workers if worker.role in ROLES]
+    if len(pools) > limits.max_pools:
+        message = f"there are {len(pools)} pools, more than the {limits.max_pools} that are checked"
+        yield _one_too_many(pools[limits.max_pools].member.place, message)
+    roles = [worker.role for worker in pools[: limits.max_pools]]
+    if roles.count(PREFILL) * roles.count(DECODE) > limits.max_boundaries:
+        message = f"the pools make more than the {limits.max_boundaries} boundaries that are checked"
+        yield _one_too_many(pools[0].member.place, message)
+
+
+def _one_too_many(place: Place, message: str) -> Problem:
+    return Problem("too-many-pools", message, (LabelledPlace(place, "one too many", primary=True),))
+
+
 def _unpaired(reading: Reading, pairs: list[Unit], own: list[Unit]) -> tuple[str, str]:
     """Return status and detail of a reading without a pair."""
     unresolved = next((group.unresolved for group in reading.groups if group.unresolved), "")
@@ -374,7 +427,10 @@ def _unpaired(reading: Reading, pairs: list[Unit], own: list[Unit]) -> tuple[str
         return "not-pd", "no inference engine is launched"
     if any(unit.whole for unit in own):
         return "not-pd", "aggregated: roles are only in names, no command gives a role or a connector"
-    half = next((unit.half for unit in own if unit.half is not None), None)
+    halves = list(dict.fromkeys(unit.half for unit in own if unit.half is not None))
+    if len(halves) == len(ROLES):
+        return "not-pd", "no prefill pool belongs to a decode pool: of other models or engines, or several of each"
+    half = halves[0] if halves else None
     if half is None or all(worker.role == AGGREGATED for worker in engines):
         return "not-pd", "aggregated: no worker is given the role prefill"
     other = DECODE if half == PREFILL else PREFILL
@@ -389,6 +445,7 @@ def _deployment(unit: Unit, limits: Limits) -> Deployment:
             pools.append(
                 _pool(worker, [pool.name for pool in pools], shares_model=len(models) == 1 and None not in models)
             )
+    _leave_open_what_never_starts(unit, pools)
     pairs = (
         Handoff(prefill.name, decode.name, Section("handoff", None), explicit=False)
         for prefill in pools
@@ -406,6 +463,20 @@ def _deployment(unit: Unit, limits: Limits) -> Deployment:
         router=_router(unit),
         store=Section("store", None),
     )
+
+
+def _leave_open_what_never_starts(unit: Unit, pools: list[Pool]) -> None:
+    """Make the connector that a decode worker has by default unknown where a prefill worker is refused for having none.
+
+    The refusal is reported; that no KV crosses is the same fault.
+    """
+    from hetpd_cli.sources.commands.dynamo import MISSING_CONNECTOR, NOT_STARTED
+
+    if any(problem.rule == MISSING_CONNECTOR for problem in _problems(unit)):
+        for pool in pools:
+            stated = pool.settings.stated.get("connector.name")
+            if pool.role == DECODE and stated is not None and stated.origin == DEFAULT and stated.value is NONE:
+                pool.settings.stated["connector.name"] = Stated(Unknown(NOT_STARTED), stated.place)
 
 
 def _pool(worker: Worker, taken: list[str], *, shares_model: bool) -> Pool:

@@ -60,7 +60,9 @@ class DeploymentFileReader:
 
 
 def _is_ours(document: Node) -> bool:
-    return document.kind == "mapping" and document.get(STAMP) is not None
+    """Tell whether a document has the stamp; hetpd's own reports have its version there, and a schema beside it."""
+    stamp = document.get(STAMP) if document.kind == "mapping" else None
+    return stamp is not None and (isinstance(stamp.value, int) or document.get("schema") is None)
 
 
 def _part(name: str) -> dict[str, Any]:

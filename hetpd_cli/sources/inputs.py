@@ -14,6 +14,7 @@ from hetpd_cli.sources.tree import parse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from hetpd_cli.sources.assembly import Beside
     from hetpd_cli.sources.launch import Group
     from hetpd_cli.sources.reader import Reader
     from hetpd_cli.sources.text import Limits
@@ -47,15 +48,25 @@ class Found(NamedTuple):
         Halves of a pair that stand in several files are joined. The other half of a file that was named is looked for
         in its directory.
         """
-        found = [read(path, limits, named=path in self.named) for path in self.files]
-        if not any(reading.groups for reading in found):
-            return found
-        from hetpd_cli.sources.assembly import assemble
 
         def beside(path: str) -> list[Reading]:
             return _beside(path, limits) if path in self.named else []
 
-        return assemble(found, limits, beside)
+        return _assembled([read(path, limits, named=path in self.named) for path in self.files], limits, beside)
+
+
+def read_all(sources: Iterable[SourceText], limits: Limits) -> list[Reading]:
+    """Return what each of several texts declares, as if they were the files of one run; nothing is raised."""
+    return _assembled([read_text(source, limits) for source in sources], limits)
+
+
+def _assembled(readings: list[Reading], limits: Limits, beside: Beside | None = None) -> list[Reading]:
+    """Return readings with the deployments that their groups make; without groups nothing is imported for it."""
+    if not any(reading.groups for reading in readings):
+        return readings
+    from hetpd_cli.sources.assembly import assemble
+
+    return assemble(readings, limits, beside)
 
 
 def find(paths: Iterable[str]) -> Found:

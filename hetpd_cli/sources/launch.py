@@ -57,7 +57,8 @@ class Member(NamedTuple):
     what the manifest itself states: ``accelerator``, ``engine.image``, ``host_network``, ``workers``,
     ``devices_per_worker``, ``hosts``. ``launches`` are the commands of all its containers, main container first;
     ``files`` maps the paths at which it mounts configuration files of the same input to their text.
-    ``nodes`` is how many machines one worker spans. ``complete`` tells that an absent setting is the engine's default; a patch without its base is not.
+    ``nodes`` is how many machines one worker spans. ``complete`` tells that an absent setting is the engine's default;
+    a patch without its base is not.
     """
 
     name: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from hetpd_cli.sources.commands.program import serves_vllm
 from hetpd_cli.sources.launch import Group, Member
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ NAMES = re.compile(
     r"|\bvllm-openai\b|\bsglang[_-]router\b|\btrtllm-serve\b|\bdynamo\.(?:vllm|sglang|trtllm|frontend)\b"
 )
 """What a text names that may launch an engine."""
+
+_SERVER_IMAGE = re.compile(r"\bvllm-openai\b")
+"""Images that launch an engine without naming it: their entry point is the server."""
 
 SHELL_SUFFIXES = (".sh", ".bash", ".slurm", ".sbatch")
 MARKDOWN_SUFFIXES = (".md", ".mdx", ".markdown")
@@ -45,8 +49,10 @@ def engine_of(words: Sequence[Word]) -> str | None:
     for number, word in enumerate(words):
         program = _program(word)
         following = words[number + 1].value if number + 1 < len(words) else ""
-        if program in ("vllm", "sglang") and following == "serve":
+        if program == "sglang" and following == "serve":
             return program
+        if serves_vllm(words, number):
+            return "vllm"
         if program == "trtllm-serve":
             return None if following.startswith("disaggregated") else "trtllm"
         if word.value == "-m" or (word.value.endswith("m") and re.fullmatch(r"-[a-zA-Z]*m", word.value)):
@@ -102,6 +108,10 @@ def _program(word: Word) -> str:
     return word.value.rpartition("/")[2]
 
 
+def _names_engine(text: str) -> bool:
+    return bool(NAMES.search(text) or _SERVER_IMAGE.search(text))
+
+
 class ShellReader:
     """Reads scripts."""
 
@@ -110,7 +120,7 @@ class ShellReader:
     def claims(self, source: SourceText) -> bool:
         """Tell whether ``source`` is a script, or a text, that names an engine's launch."""
         path, text = source.path.lower(), source.text
-        if path.endswith(MARKDOWN_SUFFIXES + OTHER_SUFFIXES) or not NAMES.search(text):
+        if path.endswith(MARKDOWN_SUFFIXES + OTHER_SUFFIXES) or not _names_engine(text):
             return False
         return path.endswith(SHELL_SUFFIXES) or bool(_SHEBANG.match(text)) or not _OBJECT.search(text)
 
@@ -200,7 +210,7 @@ class MarkdownReader:
         """Tell whether ``source`` is a page that names an engine's launch in a code block."""
         text = source.text
         named = source.path.lower().endswith(MARKDOWN_SUFFIXES)
-        return named and ("```" in text or "~~~" in text) and bool(NAMES.search(text))
+        return named and ("```" in text or "~~~" in text) and _names_engine(text)
 
     def recognises(self, tree: Tree) -> bool:
         """Pages have no tree."""

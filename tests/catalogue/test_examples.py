@@ -12,13 +12,19 @@ from hetpd_cli.engine.check import judge_deployment
 from hetpd_cli.engine.expressions import compile_tree
 from hetpd_cli.engine.scopes import Scopes
 from hetpd_cli.engine.verdicts import NOT_APPLICABLE, UNDECIDED, VIOLATED, Environment, Leaf, deciding, judge
-from hetpd_cli.rule_examples import failures, first_lines, report_on, spots
+from hetpd_cli.rule_examples import FILE, failures, first_lines, report_on, spots
 from tests.support import deployment_of, examples, raw_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hetpd_cli.findings import Report
+
 BAD = examples("bad")
+
+
+def checked(example: dict[str, Any]) -> Report:
+    return report_on(example["deployment"], catalogue(), example.get("file", FILE), example.get("configuration", ""))
 
 
 def _ids(cases: list[tuple[str, dict[str, Any]]]) -> list[str]:
@@ -35,7 +41,7 @@ def test_every_example_does_what_it_is_there_for(raw) -> None:
 
 @pytest.mark.parametrize(("code", "example"), BAD, ids=_ids(BAD))
 def test_a_bad_example_fires_once_at_its_places(code, example) -> None:
-    report = report_on(example["deployment"], catalogue(), configuration=example.get("configuration", ""))
+    report = checked(example)
     found = [found for found in report.findings if found.code == code]
     assert len(found) == 1
     assert first_lines(spots(found[0], report.texts)) == first_lines(example["at"])
@@ -60,6 +66,15 @@ def _ways(tree: list[Any], wanted: bool) -> Iterator[tuple[tuple[list[Any], bool
                 yield from ways
     else:
         yield ((tree, wanted),)
+
+
+BEYOND_TEXT = {"unreadable-file", "not-utf-8", "input-too-large", "too-many-nodes", "too-many-pools"}
+"""Faults that no example can show: they are of bytes, of the file itself, or of its size."""
+
+
+def test_every_rule_has_examples_of_what_it_finds_and_of_what_it_does_not() -> None:
+    without = {rule["name"] for rule in raw_rules() if not {"bad", "good"} <= rule.get("examples", {}).keys()}
+    assert without == BEYOND_TEXT
 
 
 def _rules() -> list[dict[str, Any]]:
@@ -128,17 +143,7 @@ def test_all_other_facts_are_not_needed(code, example) -> None:
 
 
 def test_some_bad_example_of_every_rule_breaks_no_other_rule() -> None:
-    alone = {
-        code
-        for code, example in BAD
-        if {
-            found.code
-            for found in report_on(
-                example["deployment"], catalogue(), configuration=example.get("configuration", "")
-            ).findings
-        }
-        == {code}
-    }
+    alone = {code for code, example in BAD if {found.code for found in checked(example).findings} == {code}}
     assert {rule["code"] for rule in raw_rules() if rule.get("examples", {}).get("bad")} - alone == set()
 
 

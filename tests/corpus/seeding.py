@@ -6,11 +6,13 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.engine.scopes import Scopes
+from hetpd_cli.facts.values import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hetpd_cli.deployment import Deployment, Pool
+    from hetpd_cli.facts.values import Value
     from hetpd_cli.places import Place
     from hetpd_cli.sources.launch import Launch, Word
     from hetpd_cli.sources.reader import Reading
@@ -60,42 +62,91 @@ class Seeded(NamedTuple):
     end: int
 
 
+class Skipped(NamedTuple):
+    """A fault that cannot be put in, or that nobody could tell from what is wrong already."""
+
+    variant: str
+    side: str
+    reason: str
+
+
 def seeded(reading: Reading, deployment: Deployment) -> Iterator[Seeded]:
     """Yield the texts of a reading with one fault each."""
+    yield from (one for one in trials(reading, deployment) if isinstance(one, Seeded))
+
+
+def trials(reading: Reading, deployment: Deployment) -> Iterator[Seeded | Skipped]:
+    """Yield, for each side and variant, the text with the fault or why there is none."""
     texts = {text.path: text.text for text in reading.texts}
     for side in ("prefill", "decode"):
         pool = next(pool for pool in deployment.pools if pool.role == side)
         for variant in VARIANTS:
-            found = _changed(pool, variant, texts) or _put_in(reading, deployment, pool, variant, texts)
-            if found is not None:
+            reason = _masked(deployment, pool, variant)
+            found = None
+            if not reason:
+                own = _own(deployment, pool, variant)
+                found = _changed(own, pool, variant, texts) or _put_in(reading, deployment, pool, variant, texts)
+                reason = "the setting is not written, and no argument can be put in"
+            if found is None:
+                yield Skipped(variant, side, reason)
+            else:
                 path, text, start, end = found
                 yield Seeded(variant, side, path, text, start, end)
+
+
+def _masked(deployment: Deployment, pool: Pool, variant: str) -> str:
+    """Say why a change of this pool's setting would be no fault of one side, or none that is new."""
+    others = [other for other in deployment.pools if other.role != pool.role]
+    if variant == "connector" and any(_in_force(deployment, other, "connector.name") is NONE for other in others):
+        return "the other side has no connector, which is reported as it is"
+    if any(True for _ in _stated(pool, variant)) and not _own(deployment, pool, variant):
+        return "one token says it for both sides"
+    return ""
+
+
+def _own(deployment: Deployment, pool: Pool, variant: str) -> list[Place]:
+    """Return where the pool states the setting, without the tokens that speak for the other side too."""
+    others = [other for other in deployment.pools if other.role != pool.role]
+    shared = {place for other in others for place in _stated(other, variant)}
+    return [place for place in _stated(pool, variant) if place not in shared]
+
+
+def _in_force(deployment: Deployment, pool: Pool, path: str) -> Value:
+    """Return what is in force for a pool, stated or by default."""
+    return next(
+        scope.subjects["pool"].fact(path).value
+        for scope in Scopes(deployment).of("pool")
+        if scope.subjects["pool"].name == pool.name
+    )
+
+
+FIELDS = {
+    "kv dtype": ("kv.dtype",),
+    "block size": ("kv.block_size",),
+    "connector": ("connector.name", "connector.backends"),
+    "mode": ("engine.mode", "connector.role"),
+    "tp": ("parallelism.tp",),
+}
+"""Variant to the fields that hold it."""
+
+
+def _stated(pool: Pool, variant: str) -> Iterator[Place]:
+    """Yield where the pool states the fields of a variant."""
+    for path in FIELDS[variant]:
+        stated = pool.settings.stated.get(path)
+        if stated is not None and stated.place is not None:
+            yield stated.place
 
 
 Change = tuple[str, str, int, int]
 
 
-def _changed(pool: Pool, variant: str, texts: dict[str, str]) -> Change | None:
-    """Return the text with another token where the pool states the setting; None where it does not."""
-    fact = {
-        "kv dtype": "kv.dtype",
-        "block size": "kv.block_size",
-        "connector": "connector.name",
-        "mode": "engine.mode",
-        "tp": "parallelism.tp",
-    }[variant]
-    for path in (
-        fact,
-        "connector.role" if variant == "mode" else "connector.backends" if variant == "connector" else fact,
-    ):
-        stated = pool.settings.stated.get(path)
-        if stated is None or stated.place is None or stated.place.path not in texts:
-            continue
-        place = stated.place
-        token = texts[place.path][place.start : place.end]
-        other = _other(variant, token, pool)
-        if other is not None:
-            text = texts[place.path]
+def _changed(places: list[Place], pool: Pool, variant: str, texts: dict[str, str]) -> Change | None:
+    """Return the text with another token at the first of ``places`` that can be changed; None where none can."""
+    for place in places:
+        text = texts.get(place.path)
+        other = None if text is None else _other(variant, text[place.start : place.end], pool)
+        if text is not None and other is not None:
             return place.path, text[: place.start] + other + text[place.end :], place.start, place.start + len(other)
     return None
 
@@ -118,23 +169,18 @@ def _put_in(reading: Reading, deployment: Deployment, pool: Pool, variant: str, 
     engine = str(pool.settings.value("engine.name"))
     template = ARGUMENTS.get(engine, {}).get(variant)
     launch = _launch(reading, pool)
-    if template is None or launch is None or pool.settings.stated.get(_FACTS.get(variant, "")) is not None:
+    if template is None or launch is None or pool.settings.stated.get(FIELDS[variant][0]) is not None:
         return None
-    devices = next(
-        scope.subjects["pool"].fact("devices_per_worker").value
-        for scope in Scopes(deployment).of("pool")
-        if scope.subjects["pool"].name == pool.name
-    )
+    devices = _in_force(deployment, pool, "devices_per_worker")
     tp = devices * 2 if isinstance(devices, int) else 3
-    argument = template.format(tp=tp, backend="mooncake" if variant == "connector" else "")
+    other = next(other for other in deployment.pools if other.role != pool.role)
+    backend = "nixl" if _in_force(deployment, other, "connector.name") == "mooncake" else "mooncake"
+    argument = template.format(tp=tp, backend=backend)
     anchor = next(
         (word for word in launch.words if re.match(r"--[a-z]", word.value) and _exact(word, texts)),
         None,
     )
     return None if anchor is None else _before(anchor.place, argument, texts)
-
-
-_FACTS = {"kv dtype": "kv.dtype", "block size": "kv.block_size", "tp": "parallelism.tp", "connector": "connector.name"}
 
 
 def _launch(reading: Reading, pool: Pool) -> Launch | None:

@@ -49,8 +49,9 @@ def test_shape_of_the_pools() -> None:
 def test_each_side_counts_what_rules_read_of_its_role() -> None:
     one_sided = rule("prefill.kv.dtype == 'bf16'")
     assert counted(one_sided) == FactCounts(stated=1)
-    assert counted(rule("prefill.kv.dtype == decode.kv.dtype")) == FactCounts(stated=1, unknown=1)
-    assert counted(rule("pool.kv.dtype == 'bf16'", over="pool")) == FactCounts(stated=1, unknown=1)
+    assert counted(rule("prefill.kv.dtype == decode.kv.dtype")) == FactCounts(stated=1, default=1)
+    assert counted(rule("pool.kv.dtype == 'bf16'", over="pool")) == FactCounts(stated=1, default=1)
+    assert counted(rule("prefill.accelerator == decode.accelerator")) == FactCounts(stated=1, unknown=1)
     assert counted(rule("all_of(decode_pools.accelerator == 'h200')", over="deployment")) == FactCounts(stated=1)
 
 

@@ -177,6 +177,16 @@ FALLS_BACK = {
     "usable_gb_per_s": "the link is asked where nothing was measured",
     "transfer_s": "an estimate stands in where nothing was measured, a fixed cost where none is stated",
     "connector.hold_s": "the connector's environment is asked where no timeout is stated",
+    "block_sizes_settled": "a rule takes over where no other one knows what the connector does",
+    **dict.fromkeys(
+        ("block_sizes_refused", "kv_dtypes_told_apart"),
+        "a rule for what is open steps back where another one knows",
+    ),
+    "carries_bytes": "a rule takes over where nobody knows what crosses",
+    **dict.fromkeys(
+        ("blocks_differ", "kv_dtypes_differ"),
+        "nothing is taken to convert where nobody knows of it",
+    ),
     **dict.fromkeys(
         ("converts_dtype", "converts_layout", "converts_block_size"),
         "the connectors are asked where no conversion is declared",

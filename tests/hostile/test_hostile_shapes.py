@@ -180,7 +180,7 @@ def test_what_one_refuses_the_other_refuses(data: Any) -> None:
 def test_both_agree_on_the_examples_of_all_rules() -> None:
     compared = 0
     for rule in raw_rules():
-        for example in (row for kind in rule.get("examples", {}).values() for row in kind):
+        for example in (row for kind in rule.get("examples", {}).values() for row in kind if "file" not in row):
             problems = problems_of(example["deployment"])
             if problems.keys() <= SHAPE | RELATIONS:
                 documents = list(yaml.safe_load_all(example["deployment"]))

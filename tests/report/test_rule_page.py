@@ -46,7 +46,7 @@ def test_all_of_a_rule_is_on_its_page(raw, form) -> None:
 @pytest.mark.parametrize("raw", RULES, ids=IDS)
 def test_prose_fits_the_terminal(raw) -> None:
     blocks = page(raw)
-    sources = [line for block in blocks if block.kind in {"code", "yaml"} for line in block.text.split("\n")]
+    sources = [line for block in blocks if block.kind in {"code", "source"} for line in block.text.split("\n")]
     for columns in (60, 100):
         for line in terminal(blocks, Options(width=columns)).splitlines():
             longest = max(map(width, line.split()), default=0)
@@ -97,3 +97,13 @@ def test_long_expressions_are_broken_where_parts_are_joined() -> None:
     blocks = page({**raw, "require": f"({parts[0]} or {parts[1]}) and {parts[2]}\n and {parts[3]}"})
     code = [block.text for block in blocks if block.kind == "code"][-1]
     assert code.split("\n") == [f"({parts[0]}", f"  or {parts[1]})", f"and {parts[2]}", f"and {parts[3]}"]
+
+
+def test_the_name_of_an_examples_file_is_said_and_its_language_known() -> None:
+    example = {"title": "a b", "deployment": "x\n"}
+    for file, shown, language in (("s.sh", ", s.sh", "sh"), ("r.md", ", r.md", "md"), ("d.yaml", ", d.yaml", "yaml")):
+        raw = {**RULES[-1], "examples": {"good": [{**example, "file": file}]}}
+        assert markdown(page(raw)).endswith(f"## Good example{shown}: a b\n\n```{language}\nx\n```\n")
+    assert markdown(page({**RULES[-1], "examples": {"good": [example]}})).endswith(
+        "## Good example: a b\n\n```yaml\nx\n```\n"
+    )

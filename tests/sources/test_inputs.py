@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hetpd_cli.sources import inputs
-from hetpd_cli.sources.inputs import find, read
-from hetpd_cli.sources.text import Limits
+from hetpd_cli.sources.inputs import find, read, read_all
+from hetpd_cli.sources.text import Limits, SourceText
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,7 +116,7 @@ def test_what_nobody_claims_is_never_parsed(folder: Path, monkeypatch: pytest.Mo
         raise AssertionError("parsed")
 
     monkeypatch.setattr(inputs, "parse", refuse)
-    (folder / "a.yaml").write_text("kind: Pod\nmetadata: {name: hetpd}\n")
+    (folder / "a.yaml").write_text("on: push\nname: hetpd\n")
     assert read("a.yaml", Limits()).status == "not-pd"
     make(folder, "b.yaml")
     with pytest.raises(AssertionError, match="parsed"):
@@ -156,3 +156,18 @@ def test_a_file_that_a_walk_found_is_a_fault_only_if_it_is_ours(tmp_path, conten
     assert named.status == "unreadable"
     (both,) = find([str(tmp_path), str(path)]).readings(Limits())
     assert both.status == "unreadable"
+
+
+def test_texts_are_read_as_the_files_of_a_run_are(folder: Path) -> None:
+    line = 'vllm serve m --kv-transfer-config \'{"kv_connector":"NixlConnector","kv_role":"kv_ROLE"}\'\n'
+    texts = {f"{role}.sh": line.replace("ROLE", role) for role in ("producer", "consumer")} | {"d.yaml": OURS}
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    found = read_all([SourceText(name, text) for name, text in texts.items()], Limits())
+    walked = find(list(texts)).readings(Limits())
+    assert [(one.path, one.status, one.joined) for one in found] == [
+        (one.path, one.status, one.joined) for one in walked
+    ]
+    assert [[pool.role for one in reading.deployments for pool in one.pools] for reading in found] == [
+        ["prefill", "decode"], [], ["prefill", "decode"]
+    ]  # fmt: skip

@@ -151,3 +151,11 @@ def test_not_claimed(path: str, text: str) -> None:
 
 def test_nothing_launched_is_no_group() -> None:
     assert groups("#!/bin/sh\necho vllm serve m\n") == []
+
+
+def test_the_image_of_a_server_launches_it() -> None:
+    text = "docker run --name prefill vllm/vllm-openai:v0.24.0 --model m\ndocker run --name decode vllm/vllm-openai:v0.24.0 --model m\n"
+    expected = [("prefill", "prefill"), ("decode", "decode")]
+    assert shown(groups(text)[0]) == expected
+    assert shown(groups(f"# Ours\n\n```bash\n{text}```\n", "r.md")[0]) == expected
+    assert groups("docker build -t ours/vllm-openai .\n") == []

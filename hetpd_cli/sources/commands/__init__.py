@@ -55,11 +55,12 @@ def read_launch(
     """Return what ``launch`` says about its pool; None if it launches no engine.
 
     ``files`` are the texts that the command can read, by path. ``version`` is the engine's release where it is known,
-    ``image`` the container image: Dynamo's release is read from its tag.
+    else it is looked up by the tag of ``image``, the container image.
     """
     from hetpd_cli.sources.commands import environment
     from hetpd_cli.sources.commands.faults import faults
     from hetpd_cli.sources.commands.program import ENGINES, engine_of, implied
+    from hetpd_cli.sources.commands.spelling import words_of
 
     program = engine_of(launch.words) or implied(launch.words, image or "")
     if program is None:
@@ -76,6 +77,7 @@ def read_launch(
     _wrapped_release(context)
     section = context.settings.section
     section.scope = OPEN if context.incomplete else CLOSED
+    section.words = words_of(program.runtime, program.wrapper)
     problems = (*context.problems, *context.settings.problems, *faults(context))
     role = context.role
     return EngineSettings(
@@ -95,7 +97,20 @@ def _context(
     from hetpd_cli.sources.commands.context import Context
 
     fields = {"vllm": table.VLLM, "sglang": table.SGLANG, "trtllm": table.TRTLLM}[program.runtime]
-    return Context(program, fields, launch.env, files, limits, version, image)
+    return Context(program, fields, launch.env, files, limits, version or _release_in(image, program), image)
+
+
+def _release_in(image: str | None, program: Program) -> str | None:
+    """Return the release of the program that an image brings, if it is the image of that engine and its tag tells."""
+    if not image or program.wrapper:
+        return None
+    from hetpd_cli.sources.commands.program import ENGINES
+    from hetpd_cli.tables import cell
+    from hetpd_cli.tables.images import release_of, repository_of
+
+    engine, release = cell("images", repository_of(image), "runs"), release_of(image)
+    known = engine is not None and release is not None and ENGINES[program.runtime] == engine.value
+    return str(release.value) if known and release is not None else None
 
 
 def _read(context: Context) -> None:

@@ -40,6 +40,9 @@ _SWITCHES = {
     "multimodal-decode-worker": DECODE,
 }
 _VARIABLES = ("DYN_VLLM_DISAGGREGATION_MODE", "DYN_SGL_DISAGGREGATION_MODE", "DYN_TRTLLM_DISAGGREGATION_MODE")
+MISSING_CONNECTOR = "missing-transfer-config"
+"""Rule that a prefill worker without a connector breaks."""
+NOT_STARTED = "the prefill worker does not start without --kv-transfer-config"
 _WITHOUT_DEFAULT = (1, 0)
 """First release of which --connector has no default."""
 
@@ -87,6 +90,8 @@ def _connector(context: Context) -> None:
         _refused(context, given)
     elif given is not None:
         _named(context, given.values)
+    elif context.incomplete:
+        context.settings.unknown("connector.name", context.program.place, context.incomplete)
     elif old:
         _default(context, "nixl", f"Dynamo {version} uses NIXL unless told otherwise")
     elif new:
@@ -117,10 +122,11 @@ def _refused(context: Context, given: Given) -> None:
 def _prefill_without(context: Context) -> None:
     """Report a prefill worker that is given no connector: it ends at start."""
     role = context.role
-    if role is None or role.value != PREFILL or context.incomplete or role.place is None:
+    if role is None or role.value != PREFILL or role.place is None:
         return
     message = "a prefill worker of dynamo.vllm is given no --kv-transfer-config"
-    context.problem("missing-transfer-config", message, role.place, "needs a connector")
+    context.problem(MISSING_CONNECTOR, message, role.place, "needs a connector")
+    context.settings.unknown("connector.name", context.program.place, NOT_STARTED)
 
 
 def _named(context: Context, values: tuple[words.Value, ...]) -> None:

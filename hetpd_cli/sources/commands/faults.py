@@ -86,10 +86,10 @@ def _unknown(context: Context) -> Iterator[Problem]:
 def is_exact(context: Context) -> bool:
     """Tell whether the release of the program is known, and its arguments are those of the table.
 
-    A plugin may add arguments, and a wrapper's own table says nothing of the engine's release.
+    A plugin or a front end may add arguments, and a wrapper's own table says nothing of the engine's release.
     """
     known = context.known
-    if known is None or not known.exact or known.passes_on:
+    if known is None or not known.exact or known.passes_on or context.program.front_end:
         return False
     if context.settings.text("engine.name") == "vllm-ascend" or context.arguments.last("omni") is not None:
         return False

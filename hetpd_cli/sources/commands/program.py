@@ -25,13 +25,14 @@ class Program(NamedTuple):
     """A program with the words that it is given.
 
     ``name`` is ``vllm``, ``sglang``, ``trtllm``, one of these behind ``dynamo.``, or the name of a router.
-    ``takes_model`` tells that its first word names the model.
+    ``takes_model`` tells that its first word names the model. ``front_end`` names one whose arguments no table has.
     """
 
     name: str
     words: tuple[Word, ...]
     place: Place
     takes_model: bool = False
+    front_end: str = ""
 
     @property
     def wrapper(self) -> str | None:
@@ -68,6 +69,8 @@ _FILES = re.compile(
     r"(?:^|/)(?:(?P<vllm>vllm/entrypoints/openai/api_server\.py)|(?P<sglang>sglang/launch_server\.py)"
     r"|dynamo/(?P<dynamo>vllm|sglang|trtllm)/(?:__main__|main|worker)\.py)$"
 )
+_VLLM_PROGRAMS = frozenset({"vllm", "vllm-rs"})
+_TRANSFER = re.compile(r"--kv[-_]transfer[-_]config\b")
 _SERVING_IMAGE = re.compile(r"(?:^|/)vllm-openai(?:-[a-z0-9]+)*(?:[:@]|$)")
 _ROUTER_MODULES = {
     "dynamo.frontend": "dynamo",
@@ -104,6 +107,23 @@ def engine_of(words: Sequence[Word]) -> Program | None:
     return None
 
 
+def serves_vllm(words: Sequence[Word], index: int) -> bool:
+    """Tell whether the word at ``index`` starts vLLM by ``serve``: by its name, or as a variable that can be no other.
+
+    ``vllm-rs`` is the server in Rust that vLLM's package brings; it is not on the path, so scripts hold its path in a
+    variable. One whose name does not say so is vLLM's if the arguments are: no other program takes a transfer
+    configuration.
+    """
+    word, rest = words[index], words[index + 1 :]
+    if not rest or rest[0].value != "serve":
+        return False
+    if _base(word) in _VLLM_PROGRAMS:
+        return True
+    if not word.unresolved or not word.value.startswith("$"):
+        return False
+    return "vllm" in word.value.lower() or any(_TRANSFER.match(one.value) for one in rest)
+
+
 def implied(words: Sequence[Word], image: str) -> Program | None:
     """Return the program that an image starts by itself, where all words are arguments; None if unknown."""
     if words and is_option(words[0]) and _SERVING_IMAGE.search(image):
@@ -138,8 +158,11 @@ def _engine_at(words: Sequence[Word], index: int, word: Word) -> Program | None:
         found = _MODULES.get(word.value)
         if found is not None:
             return Program(found[0], rest, word.place, found[1])
-    if base in {"vllm", "sglang"} and following == "serve":
-        return Program(base, rest[1:], word.place, takes_model=base == "vllm")
+    if base == "sglang" and following == "serve":
+        return Program(base, rest[1:], word.place)
+    if serves_vllm(words, index):
+        front_end = "" if base == "vllm" else "vllm-rs"
+        return Program("vllm", rest[1:], word.place, takes_model=True, front_end=front_end)
     if base == "trtllm-serve":
         return _trtllm(rest, word)
     file = _FILES.search(word.value)

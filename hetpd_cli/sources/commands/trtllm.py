@@ -77,7 +77,7 @@ def _transceiver(context: Context, node: Node, unresolved: str) -> None:
     if backend is None:
         return
     if backend.source.upper() == "DEFAULT":
-        context.settings.unknown("connector.backends", backend.place, "DEFAULT is resolved by variables and release")
+        context.settings.known("connector.backends", ("DEFAULT",), backend.place, backend.source)
     else:
         context.settings.decode("connector.backends", backend, "backend of cache_transceiver_config", unresolved)
 

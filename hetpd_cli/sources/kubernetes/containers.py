@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from hetpd_cli.sources.commands.program import serves_vllm
 from hetpd_cli.sources.embedded import Embedded, join
 from hetpd_cli.sources.kubernetes.nodes import at, is_null, items, pairs, text
 from hetpd_cli.sources.launch import Launch, Word
@@ -297,7 +298,7 @@ def is_engine(launch: Launch) -> bool:
         following = values[number + 1] if number + 1 < len(values) else ""
         if program in _ENGINE_PROGRAMS and following not in {"bench", "--version", "-v", "collect-env", "chat"}:
             return number == 0 or program != "vllm" or following == "serve"
-        if program == "sglang" and following == "serve":
+        if (program == "sglang" and following == "serve") or serves_vllm(launch.words, number):
             return True
         if value == "-m" and _ENGINE_MODULES.match(following):
             return True

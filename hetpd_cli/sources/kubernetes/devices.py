@@ -9,6 +9,7 @@ from hetpd_cli.deployment import Stated
 from hetpd_cli.facts.machines import accelerator_of_name
 from hetpd_cli.facts.values import Unknown
 from hetpd_cli.sources.kubernetes.nodes import at, integer, items, pairs, text
+from hetpd_cli.tables import cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,12 +20,16 @@ if TYPE_CHECKING:
 
 
 class Devices(NamedTuple):
-    """Devices of one pod: their number, the scalar that states it, the name of the resource or class."""
+    """Devices of one pod: their number, the scalar that states it, the name of the resource or class.
+
+    ``unknown`` says why there is no number.
+    """
 
     number: int | None
     place: Place
     resource: str
     vendor: str | None
+    unknown: str = "the number of devices is not stated"
 
 
 _RESOURCES = (
@@ -34,7 +39,7 @@ _RESOURCES = (
     (r"gpu\.intel\.com/(?:i915|xe)", "Intel"),
     (r"google\.com/tpu", "Google"),
     (r"huawei\.com/(?i:ascend).*", "Huawei"),
-    (r"aws\.amazon\.com/neuron(?:device)?", "AWS"),
+    (r"aws\.amazon\.com/neuron(?:core|device)?", "AWS"),
     (r"cambricon\.com/mlu.*", "Cambricon"),
     (r"metax-tech\.com/gpu", "MetaX"),
     (r"hygon\.com/dcu.*", "Hygon"),
@@ -76,13 +81,35 @@ def devices(container: Node, pod: Node, inputs: Inputs) -> Devices | None:
             vendor = next((maker for pattern, maker in _RESOURCES if re.fullmatch(pattern, name)), None)
             number = integer(value)
             if vendor is not None and number != 0:
-                return Devices(number, value.place, name, vendor)
+                return _as_the_runtime_counts(Devices(number, value.place, name, vendor), pod)
     total: int | None = 0
     first: Devices | None = None
     for found in _claimed(container, pod, inputs):
         first = first or found
         total = None if total is None or found.number is None else total + found.number
-    return None if first is None else first._replace(number=total)
+    return None if first is None else _as_the_runtime_counts(first._replace(number=total), pod)
+
+
+_NEURON_CORES = "aws.amazon.com/neuroncore"
+
+
+def _as_the_runtime_counts(asked: Devices, pod: Node) -> Devices:
+    """Return ``asked`` with the devices of the runtime in place of the chips of the cluster.
+
+    A TPU chip is one device or two, by its generation. An AWS chip has several cores, of which the runtime may join
+    some to one (AWS Neuron, logical NeuronCores).
+    """
+    if asked.vendor == "AWS" and asked.resource != _NEURON_CORES:
+        return asked._replace(number=None, unknown=f"how many devices one {asked.resource} is depends on its cores")
+    if asked.vendor != "Google":
+        return asked
+    kind = _of_node(pod)
+    named = kind.value if kind is not None and isinstance(kind.value, str) else ""
+    found = cell("accelerators", named, "devices_per_card")
+    each = None if found is None else found.value
+    if not isinstance(each, int):
+        return asked._replace(number=None, unknown="how many devices a TPU chip is depends on its generation")
+    return asked._replace(number=None if asked.number is None else asked.number * each)
 
 
 class Request(NamedTuple):
@@ -123,13 +150,9 @@ def _claimed(container: Node, pod: Node, inputs: Inputs) -> Iterator[Devices]:
 
 def accelerator(container: Node, pod: Node, inputs: Inputs) -> Stated | None:
     """Return the accelerator that node labels, a claim's selector or the resource's own name determine."""
-    terms = [dict(_selected(pod.get("nodeSelector")))]
-    required = at(pod, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
-    alternatives = [_expressions(term) for term in items(at(required, "nodeSelectorTerms"))]
-    found = [value for value in (_of_labels(terms[0]), _of_alternatives(alternatives)) if value is not None]
-    known = next((value for value in found if not isinstance(value.value, Unknown)), None)
-    if known is not None or found:
-        return known or found[0]
+    by_node = _of_node(pod)
+    if by_node is not None:
+        return by_node
     for request in requests(container, pod, inputs):
         value = _of_selectors(request)
         if value is not None:
@@ -139,7 +162,17 @@ def accelerator(container: Node, pod: Node, inputs: Inputs) -> Stated | None:
     return None if name is None or asked is None else Stated(name, key_place(container, asked), asked.resource)
 
 
+def _of_node(pod: Node) -> Stated | None:
+    """Return the accelerator that the labels of the pod's nodes determine."""
+    required = at(pod, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
+    alternatives = [_expressions(term) for term in items(at(required, "nodeSelectorTerms"))]
+    selected = dict(_selected(pod.get("nodeSelector")))
+    found = [value for value in (_of_labels(selected), _of_alternatives(alternatives)) if value is not None]
+    return next((value for value in found if not isinstance(value.value, Unknown)), found[0] if found else None)
+
+
 def key_place(container: Node, asked: Devices) -> Place:
+    """Return where the resource is named that a container asks for."""
     for key in ("limits", "requests"):
         for name, at_key, _ in pairs(at(container, "resources", key)):
             if name == asked.resource:

@@ -72,6 +72,9 @@ def read_part(part: Part, found: Object, inputs: Inputs, *, patch: bool) -> Part
     for one in main:
         named_as = _named(one, part, role, by) if len(main) > 1 else (part.name, part.place, role, by)
         settings = settings_of(one, part, pod, inputs, patch=patch)
+        if part.parallel is not None and not items(one.node.get("command")):
+            # KServe: what the arguments here leave out, the cluster's own configuration may give.
+            settings.stated["connector.name"] = Stated(Unknown(_BY_THE_CLUSTER), part.place)
         members.append(_member(one, named_as, settings, patch=patch)._replace(nodes=_nodes(part)))
     return PartRead(members, others)
 
@@ -136,6 +139,8 @@ def _marked(launch: Launch, incomplete: str) -> Launch:
     return launch._replace(incomplete=launch.incomplete or incomplete) if incomplete else launch
 
 
+_BY_THE_CLUSTER = "an LLMInferenceServiceConfig of the cluster makes the command, and may give --kv-transfer-config"
+
 Named = tuple[str, "Place", "Stated | None", str]
 """Name, its place, role and what says the role."""
 
@@ -154,6 +159,9 @@ def _named(one: Container, part: Part, role: Stated | None, by: str) -> Named:
 def _member(one: Container, named_as: Named, settings: Section, *, patch: bool) -> Member:
     name, place, role, by = named_as
     found = sorted(one.launches, key=lambda launch: not containers.is_engine(launch))
+    if patch and one.node.get("command") is None:
+        # Its arguments take the place of those of the base, but stay behind the command of the base.
+        found = [_marked(launch, "the command stands in the base of this patch") for launch in found]
     return Member(name, place, role, by, settings, tuple(found), one.mounted, one.commanded or not patch)
 
 
@@ -217,7 +225,7 @@ def _state_devices(section: Section, container: Node, part: Part, pod: Node, inp
     nodes = number_of(part.nodes, part, patch=False)
     each = asked.number
     if each is None:
-        section.stated["devices_per_worker"] = Stated(Unknown("the number of devices is not stated"), asked.place)
+        section.stated["devices_per_worker"] = Stated(Unknown(asked.unknown), asked.place)
     elif nodes is None or isinstance(nodes.value, Unknown):
         section.stated["devices_per_worker"] = Stated(Unknown("the number of nodes is not known"), asked.place)
     elif isinstance(nodes.value, int):

@@ -22,6 +22,9 @@ NIXL = """--kv-transfer-config '{"kv_connector":"NixlConnector","kv_role":"kv_pr
         ("vllm serve m", "vllm", "vllm"),
         ("exec env A=1 numactl -m 0 vllm serve m", "vllm", "vllm"),
         ("/opt/venv/bin/vllm serve m", "vllm", "vllm"),
+        ("/opt/venv/lib/vllm/vllm-rs serve m --grpc-port 1", "vllm", "vllm"),
+        ("exec $VLLM_RS serve m", "vllm", "vllm"),
+        ("$SERVER serve m --kv-transfer-config {}", "vllm", "vllm"),
         ("python3 -u -m vllm.entrypoints.openai.api_server --model m", "vllm", "vllm"),
         ("python -m vllm.entrypoints.cli.main serve m", "vllm", "vllm"),
         ("nsys profile -o x python3 -m sglang.launch_server --model-path m", "sglang", "sglang"),
@@ -47,6 +50,8 @@ def test_an_engine_is_seen_through_what_stands_before_it(line, engine, program) 
         "pkill -f sglang.launch_server",
         "pip install vllm",
         "vllm bench serve --model m",
+        "$SERVER serve m",
+        "vllm-router serve m",
         "trtllm-serve disaggregated -c x.yaml",
         "python3 -m dynamo.frontend",
         "sleep infinity",
@@ -366,6 +371,12 @@ def test_the_engine_file_of_tensorrt_llm() -> None:
     assert ENGINE_FILE[place.start : place.end] == "UCX"
 
 
+def test_the_backend_by_default_is_a_word_of_its_own() -> None:
+    line = "trtllm-serve m --extra_llm_api_options x.yaml"
+    found = read(line, files=[("/mnt/x.yaml", "cache_transceiver_config: {backend: default}")])
+    assert found.settings.value("connector.backends") == ("DEFAULT",)
+
+
 def test_where_trtllm_serve_and_its_file_differ_nobody_knows() -> None:
     line = "trtllm-serve m --tp_size 4 --server_role GENERATION --extra_llm_api_options x.yaml"
     found = read(line, files=[("x.yaml", ENGINE_FILE)])
@@ -417,6 +428,7 @@ def test_the_connector_of_an_unknown_release_of_dynamo_is_unknown() -> None:
 def test_a_prefill_worker_of_dynamo_without_a_connector_is_refused() -> None:
     line = "python3 -m dynamo.vllm --model m --disaggregation-mode prefill"
     assert faults(read(line), line) == [("missing-transfer-config", "prefill")]
+    assert isinstance(read(line).settings.value("connector.name"), Unknown)
     assert read(f"{line} $MORE").problems == ()
     assert read(f"{line} {NIXL}").problems == ()
     old = "python3 -m dynamo.vllm --model m --is-prefill-worker"
@@ -461,3 +473,10 @@ def test_routers(line, facts) -> None:
 
 def test_an_engine_is_no_router() -> None:
     assert read_router(launch("vllm serve m")) is None
+
+
+@pytest.mark.parametrize("image", ["ai-dynamo/vllm-runtime:1.1.0", "ai-dynamo/vllm-runtime:0.9.0"])
+def test_a_worker_of_dynamo_may_be_given_a_connector_by_what_is_not_known(image) -> None:
+    found = read("python3 -m dynamo.vllm --model m --is-prefill-worker $EXTRA_ARGS", image=image)
+    assert isinstance(stated(found, "connector.name")["connector.name"], Unknown)
+    assert found.problems == ()

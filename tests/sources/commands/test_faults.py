@@ -155,3 +155,31 @@ def test_distance(one, other, edits) -> None:
 )
 def test_odd_commands_are_read(line) -> None:
     assert read(line, version=VERSION).program
+
+
+@pytest.mark.parametrize(
+    ("image", "found"),
+    [
+        ("vllm/vllm-openai:v0.24.0", ["unknown-argument"]),
+        ("registry.example/mirror/vllm/vllm-openai:v0.24.0-x86_64", ["unknown-argument"]),
+        ("vllm/vllm-openai:latest", []),
+        ("vllm/vllm-openai:v99.0.0", []),
+        ("vllm/vllm-openai:v0.24.0-dev", []),
+        ("ours/vllm-openai:v0.24.0", []),
+        ("lmsysorg/sglang:v0.5.15", []),
+        ("ascend/vllm-ascend:v0.18.0", []),
+    ],
+)
+def test_the_image_of_an_engine_tells_its_release(image, found) -> None:
+    line = START + "--our-own-thing 2"
+    assert [rule for rule, _ in faults(read(line, image=image), line)] == found
+
+
+def test_an_image_says_nothing_of_a_release_that_is_known() -> None:
+    line = START + "--swap-space 16"
+    assert faults(read(line, version="0.17.1", image="vllm/vllm-openai:v0.24.0"), line) == []
+
+
+def test_a_front_end_may_take_arguments_that_no_table_has() -> None:
+    line = "vllm-rs serve m --our-own-thing 2"
+    assert faults(read(line, version=VERSION), line) == []

@@ -35,15 +35,28 @@ def _settings(resources: str = "{}", pod: str = "", annotations: str = "{}", mor
         ("amd.com/gpu", "AMD"),
         ("habana.ai/gaudi", "Intel"),
         ("gpu.intel.com/i915", "Intel"),
-        ("google.com/tpu", "Google"),
         ("huawei.com/ascend-1980", "Huawei"),
-        ("aws.amazon.com/neuron", "AWS"),
+        ("aws.amazon.com/neuroncore", "AWS"),
         ("metax-tech.com/gpu", "MetaX"),
     ],
 )
 def test_resources_of_vendors(resource: str, vendor: str) -> None:
     found = _settings(f'{{limits: {{cpu: 3, {resource}: "2"}}}}')
     assert (found["devices_per_worker"], found["accelerator.vendor"]) == (2, vendor)
+
+
+@pytest.mark.parametrize("resource", ["google.com/tpu", "aws.amazon.com/neuron", "aws.amazon.com/neurondevice"])
+def test_chips_of_which_nobody_knows_the_devices(resource: str) -> None:
+    text = HEAD.replace("RESOURCES", f"{{limits: {{{resource}: 4}}}}").replace("ANNOTATIONS", "{}")
+    assert isinstance(members(text)["decode"].settings.value("devices_per_worker"), Unknown)
+
+
+@pytest.mark.parametrize(
+    ("kind", "devices"), [("tpu7x", 8), ("tpu-v6e-slice", 4), ("tpu-v5-lite-podslice", 4), ("tpu-v5p-slice", 4)]
+)
+def test_a_tpu_chip_is_one_device_or_two(kind: str, devices: int) -> None:
+    pod = f"      nodeSelector: {{cloud.google.com/gke-tpu-accelerator: {kind}}}\n"
+    assert _settings("{limits: {google.com/tpu: 4}}", pod)["devices_per_worker"] == devices
 
 
 @pytest.mark.parametrize("resource", ["nvidia.com/gpumem", "nvidia.com/gpucores", "cpu", "rdma/ib"])

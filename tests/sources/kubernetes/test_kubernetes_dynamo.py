@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
+from hetpd_cli.engine.catalogue import catalogue
+from hetpd_cli.engine.check import check
+from hetpd_cli.sources.assembly import assemble
+from hetpd_cli.sources.inputs import read_text
+from hetpd_cli.sources.text import Limits, SourceText
 from tests.manifests import PATH, check_places, groups, line, members, settings
 
 ALPHA = """\
@@ -121,3 +128,31 @@ def test_components() -> None:
 def test_autoscaled_components_have_no_number() -> None:
     text = BETA.replace("      replicas: 3\n", "      replicas: 3\n      autoscaling: {enabled: true}\n")
     assert isinstance(settings(groups(text)[0].members[0])["workers"], str)
+
+
+PAIR = """\
+apiVersion: nvidia.com/v1alpha1
+kind: DynamoGraphDeployment
+metadata: {name: g}
+spec:
+  services:
+    Decode:
+      subComponentType: decode
+      extraPodSpec: {mainContainer: {image: i, command: [python3, -m, dynamo.vllm], args: [--model, m, DECODE]}}
+    Prefill:
+      subComponentType: prefill
+      extraPodSpec: {mainContainer: {image: i, command: [python3, -m, dynamo.vllm], args: [--model, m, PREFILL]}}
+"""
+NIXL = """--kv-transfer-config, '{"kv_connector": "NixlConnector", "kv_role": "kv_both"}'"""
+
+
+@pytest.mark.parametrize(
+    ("prefill", "decode", "codes"),
+    [("", "", ["HPD030"]), (NIXL, "", ["HPD505"]), ("", NIXL, ["HPD030"]), (NIXL, NIXL, [])],
+    ids=["neither", "prefill", "decode", "both"],
+)
+def test_a_connector_that_is_missing_is_one_fault(prefill: str, decode: str, codes: list[str]) -> None:
+    text = PAIR.replace("PREFILL", f"--disaggregation-mode, prefill, {prefill}")
+    text = text.replace("DECODE", f"--disaggregation-mode, decode, {decode}").replace(", ]", "]")
+    report = check(assemble([read_text(SourceText(PATH, text), Limits())], Limits()), catalogue())
+    assert [found.code for found in report.findings if found.severity == "error"] == codes

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from hetpd_cli.facts.values import Unknown
+from hetpd_cli.sources.assembly import assemble
+from hetpd_cli.sources.inputs import read_text
+from hetpd_cli.sources.text import Limits, SourceText
 from tests.manifests import PATH, check_places, groups, line, settings
 
 SERVICE = """\
@@ -44,6 +48,17 @@ def test_decode_and_prefill() -> None:
         '--kv_transfer_config {"kv_connector":"NixlConnector"}'
     )
     assert line(prefill.launches[0]) == "vllm serve org/m --served-model-name served --max-model-len=9"
+
+
+def test_the_cluster_may_give_the_connector_that_is_not_written() -> None:
+    (deployment,) = assemble([read_text(SourceText(PATH, SERVICE), Limits())], Limits())[0].deployments
+    pools = {pool.role: pool.settings for pool in deployment.pools}
+    assert pools["decode"].value("connector.name") == "nixl"
+    assert isinstance(pools["prefill"].value("connector.name"), Unknown)
+    own = SERVICE.replace("args: [--max-model-len=9]", "command: [vllm, serve, m]")
+    (deployment,) = assemble([read_text(SourceText(PATH, own), Limits())], Limits())[0].deployments
+    prefill = next(pool for pool in deployment.pools if pool.role == "prefill")
+    assert "connector.name" not in prefill.settings.stated
 
 
 def test_arguments_in_a_variable_know_their_places() -> None:
