@@ -162,7 +162,7 @@ def check(
     counts = Counter(outcome for _, outcome in outcomes)
     return Report(
         inputs=tuple(inputs),
-        findings=tuple(sorted(findings, key=_order)),
+        findings=tuple(sorted(_each_once(findings), key=_order)),
         undecided=tuple(undecided),
         matrix=_matrix(outcomes, findings),
         tally=Tally(counts[HOLDS], counts[VIOLATED], counts[UNDECIDED], counts[NOT_APPLICABLE]),
@@ -170,6 +170,17 @@ def check(
         settling=_settling(undecided),
         texts={text.path: text.text for reading in readings for text in reading.texts},
     )
+
+
+def _each_once(findings: Sequence[Finding]) -> list[Finding]:
+    """Return ``findings`` without those that say the same of the same places: overlays share what their base says."""
+    known: dict[tuple[object, ...], Finding] = {}
+    for found in findings:
+        key = (found.code, found.message, found.places, found.suppressed)
+        first = known.setdefault(key, found)
+        if first.boundaries != found.boundaries:
+            known[key] = first._replace(boundaries=tuple(dict.fromkeys((*first.boundaries, *found.boundaries))))
+    return list(known.values())
 
 
 def _accepted(found: Finding, acceptance: Acceptance | None) -> Finding:

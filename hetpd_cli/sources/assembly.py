@@ -114,9 +114,16 @@ def assemble(readings: Sequence[Reading], limits: Limits, beside: Beside | None 
 
 
 def _drop_copies(units: list[Unit]) -> None:
-    """Let the same workers be read once, though a kustomization gives them and each of its patches a part of them."""
+    """Let the same workers be read once, though a kustomization gives them and each of its patches a part of them.
+
+    Overlays of one base are workers of one place too, but not equal ones. The file in which a worker stands keeps it.
+    """
     contents = {id(unit): _content(unit) for unit in units}
-    for unit in sorted(units, key=lambda unit: len(unit.workers)):
+
+    def stands_here(unit: Unit) -> bool:
+        return any(worker.member.place.path == unit.path for worker in unit.workers)
+
+    for unit in sorted(units, key=lambda unit: (len(unit.workers), stands_here(unit))):
         others = (one for one in units if one is not unit and contents[id(unit)] <= contents[id(one)])
         fuller = next(others, None)
         if fuller is not None and unit.workers:
@@ -352,11 +359,12 @@ def _finished(index: int, reading: Reading, units: list[Unit], texts: Sequence[S
     if not reading.groups:
         return reading
     own = [unit for unit in units if unit.reading == index]
-    elsewhere = [unit for unit in units if any(part.reading == index for part in _parts(unit)) and unit not in own]
-    pairs = [unit for unit in own if unit.whole and _hands_kv(unit)]
-    readable = [unit for unit in pairs if any(worker.engine is not None for worker in unit.workers)]
+    parted = [unit for unit in units if unit not in own and any(part.reading == index for part in _parts(unit))]
+    readable = [unit for unit in own if _is_pair(unit)]
+    elsewhere = [unit for unit in parted if _is_pair(unit)]
     if not readable and not elsewhere:
-        readable = [unit for unit in own if unit.half is not None and any(map(_hands_over, unit.workers))]
+        readable = [unit for unit in own if _is_half(unit)]
+        elsewhere = [unit for unit in parted if _is_half(unit)]
     if readable:
         problems = [problem for unit in readable for problem in (*_problems(unit), *_too_many(unit, limits))]
         joined = {part.path for unit in readable for part in _parts(unit)} - {reading.path}
@@ -372,13 +380,24 @@ def _finished(index: int, reading: Reading, units: list[Unit], texts: Sequence[S
         holders = dict.fromkeys(unit.path for unit in elsewhere)
         others = {part.path for unit in elsewhere for part in _parts(unit)} - {reading.path, *holders}
         return reading._replace(status="checked", detail="", joined=(*holders, *sorted(others)))
-    status, detail = _unpaired(reading, pairs, own)
+    status, detail = _unpaired(reading, own + parted)
     return reading._replace(status=status, detail=detail, problems=())
 
 
+def _is_pair(unit: Unit) -> bool:
+    return unit.whole and _hands_kv(unit) and any(worker.engine is not None for worker in unit.workers)
+
+
+def _is_half(unit: Unit) -> bool:
+    return unit.half is not None and any(map(_hands_over, unit.workers))
+
+
 def _hands_over(worker: Worker) -> bool:
-    """Tell whether a worker's command makes it one of a pair: it is given a role, or a connector to another engine."""
-    if worker.engine is None:
+    """Tell whether a worker's command makes it one of a pair: it is given a role, or a connector to another engine.
+
+    One that has no connector for certain hands nothing over: so run aggregated workers that are only called decode.
+    """
+    if worker.engine is None or worker.engine.settings.value("connector.name") is NONE:
         return False
     if worker.engine.role is not None:
         return worker.engine.role.value in ROLES
@@ -414,11 +433,12 @@ def _one_too_many(place: Place, message: str) -> Problem:
     return Problem("too-many-pools", message, (LabelledPlace(place, "one too many", primary=True),))
 
 
-def _unpaired(reading: Reading, pairs: list[Unit], own: list[Unit]) -> tuple[str, str]:
+def _unpaired(reading: Reading, own: list[Unit]) -> tuple[str, str]:
     """Return status and detail of a reading without a pair."""
     unresolved = next((group.unresolved for group in reading.groups if group.unresolved), "")
     if unresolved:
         return "unresolved", unresolved
+    pairs = [unit for unit in own if unit.whole]
     if pairs:
         names = ", ".join(worker.member.name for worker in pairs[0].workers)
         return "unresolved", f"no command of {names} launches an engine that is known"

@@ -159,6 +159,7 @@ NO_FORMAT = "no known format: a deployment file has `hetpd: 1` at its top"
 def _read_foreign(source: SourceText, limits: Limits) -> Reading | None:
     """Return the groups of workers in a manifest or a script; None if it is neither."""
     from hetpd_cli.sources.kubernetes import reader as kubernetes
+    from hetpd_cli.sources.kubernetes.templates import is_broken_template
     from hetpd_cli.sources.launch_lines import NAMES, MarkdownReader, ShellReader
 
     if kubernetes.claims(source):
@@ -167,6 +168,9 @@ def _read_foreign(source: SourceText, limits: Limits) -> Reading | None:
             groups, texts = kubernetes.groups_with_texts(source, tree, limits)
             return _of_groups(source, groups, texts, tree.problems)
         broken = next((problem for problem in tree.problems if problem.rule in UNPARSED), None)
+        if broken is not None and is_broken_template(source, tree):
+            groups, texts = kubernetes.groups_with_texts(source, tree, limits)
+            return _of_groups(source, groups, texts, ())
         if broken is not None and NAMES.search(source.text):
             return Reading(source.path, "Kubernetes", "unreadable", broken.message, (), (broken,), (source,))
     for reader in (MarkdownReader(), ShellReader()):

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from hetpd_cli.findings import LabelledPlace
-from hetpd_cli.sources.commands.transfer_config import ARGUMENT, EXTRA, HOLDERS
+from hetpd_cli.sources.commands.transfer_config import ARGUMENT, EXTRA, HOLDERS, PLACEHOLDERS
 from hetpd_cli.sources.problems import Problem
 
 if TYPE_CHECKING:
@@ -186,6 +186,10 @@ def _duplicates(context: Context) -> Iterator[Problem]:
         seen[given.name] = given
         if first is None or not _once(context, given) or _same(first, given):
             continue
+        empty = next((one for one in (first, given) if _needs_value(context, one)), None)
+        if empty is not None:
+            yield _empty(empty)
+            continue
         what = f"{first.spelled} is given twice, with different values"
         places = (
             LabelledPlace(_place_of(given), "the last one is in force", primary=True),
@@ -200,6 +204,19 @@ def _once(context: Context, given: Given) -> bool:
         return True
     found = context.known.find(given.spelled) if context.known is not None else None
     return found is not None and found.takes in {"0", "1"} and found.kind in {"switch", "integer", "number"}
+
+
+def _needs_value(context: Context, given: Given) -> bool:
+    """Tell whether an argument that takes one value is given none."""
+    found = context.known.find(given.spelled) if context.known is not None else None
+    return found is not None and found.takes == "1" and not given.values and not given.negated
+
+
+def _empty(given: Given) -> Problem:
+    message = f"{given.spelled} takes a value and is given none"
+    return _problem(
+        "invalid-argument-value", message, given.place, "its value is missing", "give it a value, or remove it"
+    )
 
 
 def _same(first: Given, second: Given) -> bool:
@@ -220,6 +237,8 @@ def _values(context: Context) -> Iterator[Problem]:
         return
     for given in context.arguments.given:
         found = None if given.of_file else context.known.find(given.spelled)
+        if found is not None and not context.incomplete and _needs_value(context, given):
+            yield _empty(given)
         if found is None or not found.choices or found.name in _EXTENSIBLE:
             continue
         known = {choice.lower() for choice in found.choices}
@@ -248,7 +267,7 @@ def _broken(context: Context) -> Iterator[Problem]:
 def _broken_json(given: Given, value: Value) -> Problem | None:
     text = value.source
     opening = text.lstrip().startswith(("{", "'{", '"{'))
-    if not opening or any(mark in text for mark in ("$", "{{", "<", "`", "...")) or value.text is None:
+    if not opening or any(mark in text for mark in PLACEHOLDERS) or value.text is None:
         return None
     try:
         json.loads(text)

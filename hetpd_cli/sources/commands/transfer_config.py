@@ -8,6 +8,8 @@ Source: vLLM 0.33 ``config/kv_transfer.py`` and ``kv_connector/v1``; vllm-ascend
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING
 
 from hetpd_cli.deployment import DECODE, PREFILL, Stated
@@ -17,9 +19,12 @@ from hetpd_cli.sources.commands.table import TRANSFER, TRANSFER_EXTRA
 
 if TYPE_CHECKING:
     from hetpd_cli.sources.commands.context import Context
+    from hetpd_cli.sources.commands.words import Value
     from hetpd_cli.sources.tree import Node
 
 ARGUMENT = "kv-transfer-config"
+PLACEHOLDERS = ("$", "{{", "<", "`", "...")
+"""What stands in JSON that somebody still has to fill in."""
 EXTRA = "kv_connector_extra_config"
 HOLDERS = ("MultiConnector", "PdConnector")
 ROLES = {"kv_producer": PREFILL, "kv_consumer": DECODE}
@@ -70,12 +75,34 @@ def read(context: Context) -> None:
         return
     given, value = found
     node = context.json(ARGUMENT)
-    if node is None:
+    if node is None or _broken(value):
         reason = value.unresolved or f"{given.spelled} cannot be read"
         context.settings.unknown("connector.name", value.place, reason)
         context.settings.unknown("connector.role", value.place, reason)
+        _meant_role(context, value)
         return
     _Reading(context, given.spelled, value.unresolved).outer(node[1])
+
+
+def _broken(value: Value) -> bool:
+    """Tell whether a value that begins like an object is none that the engine would read, whatever YAML makes of it."""
+    if value.unresolved or value.text is None or not value.source.lstrip().startswith("{"):
+        return False
+    try:
+        json.loads(value.source)
+    except (RecursionError, ValueError):
+        return not any(mark in value.source for mark in PLACEHOLDERS)
+    return False
+
+
+_MEANT = re.compile(r"kv_role\W{1,8}(kv_producer|kv_consumer)\b")
+
+
+def _meant_role(context: Context, value: Value) -> None:
+    """State the role that a broken configuration names, so that what is wrong with it is told at its boundary."""
+    found = None if value.unresolved or value.text is None else _MEANT.search(value.source)
+    if found is not None and value.text is not None:
+        context.role = Stated(ROLES[found[1]], value.text.place(*found.span(1)), found[1])
 
 
 class _Reading:

@@ -230,6 +230,7 @@ _PROGRAMS = frozenset({
 })  # fmt: skip
 _EXECUTABLE = re.compile(r"/bin/|\.(?:sh|py)\Z")
 _INTERPRETER = re.compile(r"(?:python|pypy)[\d.]*\Z")
+_SIMULATOR = re.compile(r"(?:^|[-_.])(?:sim|simulator|mock|mocker|mocked)(?:$|[-_.])")
 _SGLANG_FLAGS = re.compile(r"--(?:model-path|disaggregation-|tp-size|tp\b|dp-size|mem-fraction-static|page-size)")
 _VLLM_FLAGS = re.compile(
     r"--(?:kv[-_]transfer[-_]config|tensor-parallel-size|max-model-len|gpu-memory-utilization|max-num-seqs|"
@@ -264,6 +265,9 @@ def _entrypoint(image: str, name: str, args: list[Word], kind: str) -> tuple[str
         return ()
     bare = image.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
     flags = " ".join(word.value for word in args if word.value.startswith("--"))
+    if _SIMULATOR.search(bare):
+        # It takes an engine's arguments and answers like one, but there is no KV and nothing to hand over.
+        return (bare,)
     if any(word in bare for word in ("sidecar", "router", "proxy", "scheduler", "epp", "downloader", "runtime")):
         return (bare,)
     for where in (bare, image.lower(), name.lower()):

@@ -28,17 +28,18 @@ NO_BASE = "a patch: its base is not among the inputs (run `kustomize build`)"
 _OBJECT = re.compile(r"^[ \t]*(?:[-{\[][ \t{\[]*)?[\"']?(?:apiVersion|kind)[\"']?[ \t]*:", re.M)
 _RAY = re.compile(r"^[ \t]*[\"']?(?:prefill_config|decode_config)[\"']?[ \t]*:", re.M)
 _KUSTOMIZATION = re.compile(r"^(?:resources|bases|components|patches|patchesStrategicMerge)[ \t]*:", re.M)
-_NO_MANIFESTS = (".sh", ".bash", ".slurm", ".sbatch", ".md", ".mdx", ".markdown", ".rst", ".py", ".ipynb")
-"""Endings of texts that may hold a manifest among others, and are none themselves."""
-
+_OF_OTHERS = (".md", ".mdx", ".markdown", ".rst", ".py", ".ipynb", ".sh", ".bash", ".slurm", ".sbatch", ".toml", ".go")
 _VERSIONED = frozenset({
     "DynamoGraphDeployment", "RoleBasedGroup", "LLMInferenceService", "LLMInferenceServiceConfig", "DisaggregatedSet",
 })  # fmt: skip
 
 
 def claims(source: SourceText) -> bool:
-    """Tell from the text alone whether ``source`` may be a manifest, a kustomization or Ray Serve's configuration."""
-    if source.path.lower().endswith(_NO_MANIFESTS) or source.text.startswith("#!"):
+    """Tell from the text alone whether ``source`` may be a manifest, a kustomization or Ray Serve's configuration.
+
+    A page, a program or a script may hold a manifest, but is none.
+    """
+    if source.path.lower().endswith(_OF_OTHERS) or source.text.startswith("#!"):
         return False
     if _OBJECT.search(source.text) or _RAY.search(source.text):
         return True

@@ -42,7 +42,8 @@ def unrendered(source: SourceText, tree: Tree, objects: Iterable[Object]) -> Pla
         if problem.fix == RENDER:
             return problem.places[0].place
     if any(problem.rule in _UNPARSED for problem in tree.problems):
-        found = _STATEMENT.search(source.text) or _GO.search(source.text) or _JINJA.search(source.text)
+        markers = (_STATEMENT, _GO, _JINJA, _LINE)
+        found = next((match for match in (marker.search(source.text) for marker in markers) if match), None)
         if found is not None:
             begin = source.text.index("{", found.start())
             return Positions(source).place(begin, begin + 2)
@@ -51,6 +52,27 @@ def unrendered(source: SourceText, tree: Tree, objects: Iterable[Object]) -> Pla
             if is_marked(node.source):
                 return node.place
     return None
+
+
+_LINE = re.compile(r"^[ \t]*\$\{[A-Za-z_]\w*\}[ \t]*$", re.M)
+"""A line that a tool such as ``envsubst`` puts whole blocks in for."""
+
+_WORKLOAD = re.compile(
+    r"^kind:[ \t]*[\"']?(?:\{\{|Deployment|StatefulSet|LeaderWorkerSet|DisaggregatedSet|RoleBasedGroup|StormService|"
+    r"RoleSet|PodSet|DynamoGraphDeployment|LLMInferenceService|ModelServing|InferenceService|ClusterServingRuntime|"
+    r"ServingRuntime|RayService|ReplicaSet|Pod\b|Job\b)",
+    re.M,
+)
+_CONCERNS = re.compile(r"(?i)prefill|decode|disagg|vllm|sglang|trtllm|dynamo")
+
+
+def is_broken_template(source: SourceText, tree: Tree) -> bool:
+    """Tell whether a text is no YAML because it is the template of a workload with a role or an engine."""
+    if not any(problem.rule in _UNPARSED for problem in tree.problems):
+        return False
+    if not _WORKLOAD.search(source.text) or not _CONCERNS.search(source.text):
+        return False
+    return any(marker.search(source.text) for marker in (_STATEMENT, _GO, _LINE))
 
 
 def is_marked(characters: str) -> bool:

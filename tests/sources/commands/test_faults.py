@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from hetpd_cli.facts.values import Unknown
 from hetpd_cli.sources.commands.faults import distance, misspelt
 from hetpd_cli.tables.arguments import argument_set
-from tests.sources.commands.support import faults, read
+from tests.sources.commands.support import faults, read, token
 
 VERSION = "0.24.0"
 START = "vllm serve m "
@@ -25,6 +26,10 @@ START = "vllm serve m "
         ("--swap-space 16", None, []),
         ("--dtype float65", VERSION, [("invalid-argument-value", "float65")]),
         ("--dtype float65", None, []),
+        ("--block-size --enforce-eager", VERSION, [("invalid-argument-value", "--block-size")]),
+        ("--block-size --enforce-eager", None, []),
+        ("--block-size --block-size 64", None, [("invalid-argument-value", "--block-size")]),
+        ("--block-size 32 --block-size 64", None, [("duplicate-argument", "64")]),
         ("--max_model_len 8192 --enforce-eager", VERSION, []),
         ("--tensor-parallel-siz 2", VERSION, []),
     ],
@@ -107,6 +112,24 @@ def test_connectors_of_an_exactly_known_release(name, version, found) -> None:
 def test_quotes_within_quotes_are_no_json() -> None:
     line = START + "--kv-transfer-config \"'{}'\""
     assert [rule for rule, _ in faults(read(line), line)] == ["broken-json"]
+
+
+@pytest.mark.parametrize(
+    ("text", "role"),
+    [
+        ('{"kv_connector":"NixlConnector" "kv_role":"kv_producer"}', "prefill"),
+        ("{kv_connector:NixlConnector,kv_role:kv_consumer}", "decode"),
+        ("{kv_connector:NixlConnector}", None),
+    ],
+)
+def test_a_broken_transfer_configuration_names_no_connector_but_its_role(text, role) -> None:
+    line = f"vllm serve m --kv-transfer-config '{text}'"
+    found = read(line)
+    assert [rule for rule, _ in faults(found, line)] == ["broken-json"]
+    assert isinstance(found.settings.value("connector.name"), Unknown)
+    assert (found.role.value if found.role else None) == role
+    if found.role:
+        assert token(line, found.role.place) in {"kv_producer", "kv_consumer"}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hetpd_cli.engine.catalogue import catalogue
+from hetpd_cli.engine.check import check
+from hetpd_cli.sources.inputs import find
 from hetpd_cli.sources.kubernetes import reader
 from hetpd_cli.sources.kubernetes.kustomize import build
 from hetpd_cli.sources.kubernetes.nodes import at, items, merged, text
@@ -249,3 +252,66 @@ def test_the_containers_of_a_patch_find_theirs_by_name() -> None:
     containers = items(at(found, "spec", "template", "spec", "containers"))
     assert [text(one.get("name")) for one in containers] == ["modelserver"]
     assert text(containers[0].get("image")) == "SERVER"
+
+
+HALF = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {role}, labels: {{llm-d.ai/role: {role}}}}}
+spec:
+  selector: {{}}
+  template:
+    spec:
+      containers:
+        - name: modelserver
+          image: vllm/vllm-openai:v0.24.0
+          args: [m, --kv-transfer-config, '{{"kv_connector":"NixlConnector","kv_role":"kv_both"}}']
+"""
+OVERLAY = """\
+resources: [../base]
+patches:
+  - target: {{kind: Deployment, name: {role}}}
+    patch: |-
+      [{{op: add, path: /spec/template/spec/containers/0/args/-, value: {argument}}}]
+"""
+
+
+def _tree(folder: Path, overlays: dict[str, str]) -> None:
+    base = folder / "base"
+    base.mkdir()
+    for role in ("prefill", "decode"):
+        (base / f"{role}.yaml").write_text(HALF.format(role=role))
+    (base / "kustomization.yaml").write_text("resources: [prefill.yaml, decode.yaml]\n")
+    for name, argument in overlays.items():
+        (folder / name).mkdir()
+        (folder / name / "kustomization.yaml").write_text(OVERLAY.format(role="decode", argument=argument))
+
+
+def test_each_overlay_of_a_base_is_a_deployment_of_its_own(tmp_path: Path) -> None:
+    _tree(tmp_path, {"a": "--block-size=64", "b": "--block-size=128"})
+    readings = find([str(tmp_path)]).readings(Limits())
+    sizes = [
+        pool.settings.value("kv.block_size")
+        for reading in readings
+        for deployment in reading.deployments
+        for pool in deployment.pools
+        if pool.role == "decode"
+    ]
+    assert [reading.status for reading in readings] == ["checked"] * 5
+    assert sorted(map(str, sizes)) == ["128", "64", "None"]
+
+
+def test_a_fault_of_a_base_is_one_finding_with_all_overlays(tmp_path: Path) -> None:
+    _tree(tmp_path, {"a": "--port=1", "b": "--port=2"})
+    prefill = tmp_path / "base" / "prefill.yaml"
+    prefill.write_text(prefill.read_text().replace("[m, ", "[m, --kv-cache-dtyp=fp8, "))
+    report = check(find([str(tmp_path)]).readings(Limits()), catalogue())
+    assert [(found.name, found.primary.path) for found in report.findings] == [("unknown-argument", str(prefill))]
+
+
+def test_an_aggregated_server_that_a_kustomization_names_too_is_no_pair(tmp_path: Path) -> None:
+    (tmp_path / "server.yaml").write_text(
+        BASE.replace("decode", "server").replace("command: [vllm, serve]", "args: [m]")
+    )
+    (tmp_path / "kustomization.yaml").write_text("resources: [server.yaml]\n")
+    assert [reading.status for reading in find([str(tmp_path)]).readings(Limits())] == ["not-pd", "not-pd"]

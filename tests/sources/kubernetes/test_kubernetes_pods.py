@@ -52,6 +52,16 @@ def test_arguments_without_a_command_follow_what_the_image_starts(args: str, exp
     assert _launch(f"          args: {args}\n") == expected
 
 
+@pytest.mark.parametrize(
+    "image", ["ghcr.io/llm-d/llm-d-inference-sim:latest", "x/vllm-mock:1", "registry.io/a/vllm-simulator@sha256:0"]
+)
+def test_a_simulator_is_no_engine(image: str) -> None:
+    (group,) = groups(HEAD.replace("vllm/vllm-openai:v0.16.0", image) + "          args: [--model=m, --port=8000]\n")
+    assert [line(launch).split()[0] for member in group.members for launch in member.launches] == [
+        image.rpartition("/")[2].partition("@")[0].partition(":")[0]
+    ]
+
+
 def test_an_image_of_sglang_starts_nothing_by_itself() -> None:
     text = HEAD.replace("vllm/vllm-openai:v0.16.0", "lmsysorg/sglang:v0.5.5").replace("name: vllm", "name: x")
     (member,) = groups(text + "          args: [--model-path, m]\n")[0].members
@@ -210,7 +220,7 @@ def test_places_of_a_pod() -> None:
     assert tokens == {
         "engine.image": "vllm/vllm-openai:v0.16.0",
         "workers": "2",
-        "accelerator.vendor": '"2"',
+        "accelerator.vendor": "nvidia.com/gpu",
         "devices_per_worker": '"2"',
         "network.rdma": "rdma/ib",
     }

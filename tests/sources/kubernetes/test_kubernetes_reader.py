@@ -7,6 +7,8 @@ import time
 import pytest
 from hypothesis import given, settings, strategies
 
+from hetpd_cli.sources.assembly import assemble
+from hetpd_cli.sources.inputs import read_text
 from hetpd_cli.sources.kubernetes import reader
 from hetpd_cli.sources.kubernetes.templates import is_marked
 from hetpd_cli.sources.text import Limits, SourceText
@@ -32,6 +34,14 @@ HEAD = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: prefill}\nspec:\
 )
 def test_claims(text: str, claimed: bool) -> None:
     assert reader.claims(SourceText("x.yaml", text)) is claimed
+
+
+@pytest.mark.parametrize("path", ["guide.md", "deploy.sh", "make.py", "README.MD"])
+def test_what_holds_a_manifest_is_none(path: str) -> None:
+    text = "* *one*: [two\n\nkubectl apply -f - <<EOF\nkind: Pod\nEOF\n"
+    assert reader.claims(SourceText("x.yaml", text))
+    assert not reader.claims(SourceText(path, text))
+    assert read_text(SourceText(path, text + "vllm serve m\n"), Limits()).status != "unreadable"
 
 
 def test_recognition_needs_an_object() -> None:
@@ -63,6 +73,19 @@ def test_templates_are_unresolved(text: str) -> None:
     assert "helm template" in group.unresolved
     assert group.members == ()
     assert text[group.place.start : group.place.end]
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("{{- if .Values.prefill.create }}\n" + HEAD + "  {{- toYaml .Values.prefill | nindent 2 }}\n{{- end }}\n", "unresolved"),
+        (HEAD + "  template:\n${PREFILL_BLOCK}\n    spec: {containers: [{name: prefill, image: vllm}]}\n", "unresolved"),
+        (HEAD.replace("Deployment", "ClusterRole") + "  rules:\n${PREFILL_BLOCK}\n  x: 1\n", "not-pd"),
+    ],
+)  # fmt: skip
+def test_a_template_that_is_no_yaml_is_unresolved(text: str, status: str) -> None:
+    (reading,) = assemble([read_text(SourceText(PATH, text), Limits())], Limits(), lambda path: [])
+    assert (reading.status, reading.problems) == (status, ())
 
 
 @pytest.mark.parametrize(
