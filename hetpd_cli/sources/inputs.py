@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.sources.deployment_file import DeploymentFileReader
@@ -174,8 +175,14 @@ def _read_foreign(source: SourceText, limits: Limits) -> Reading | None:
             return Reading(source.path, "Kubernetes", "unreadable", broken.message, (), (broken,), (source,))
     for reader in (MarkdownReader(), ShellReader()):
         if reader.claims(source):
-            return _of_groups(source, reader.groups(source, limits), (source,), ())
+            reading = _of_groups(source, reader.groups(source, limits), (source,), ())
+            if not reading.groups and _MANIFEST.search(source.text):
+                reading = reading._replace(detail="no command launches an engine; manifests within it are not read")
+            return reading
     return None
+
+
+_MANIFEST = re.compile(r"^[ \t]*apiVersion:[ \t]*\S", re.M)
 
 
 def _of_groups(

@@ -280,6 +280,8 @@ def _group_of_sections(
     files: Mapping[str, Embedded],
     unresolved: str,
 ) -> Group:
+    from hetpd_cli.sources.several_nodes import joined
+
     members: list[Member] = []
     others: list[Launch] = []
     counts: dict[str, int] = {}
@@ -288,7 +290,7 @@ def _group_of_sections(
             engine = engine_of(run.launch.words)
             if engine is None:
                 others.append(run.launch)
-            else:
+            elif not joined(members, run.launch):
                 members.append(_member(run, engine, hint, files, counts))
     place = members[0].place
     return Group(name, form, place, tuple(members), others=tuple(others), unresolved=unresolved)
@@ -299,18 +301,19 @@ def _member(run: Run, engine: str, hint: str, files: Mapping[str, Embedded], cou
     base = _role_by_flags(run.launch.words) or (str(role.value) if role else engine)
     counts[base] = counts.get(base, 0) + 1
     name = base if counts[base] == 1 and base in _ROLES else f"{base}-{counts[base]}"
-    settings = _settings(run)
+    settings = _settings(run, engine)
     return Member(name, run.launch.place, role, "name" if role else "", settings, (run.launch,), files)
 
 
 _ROLES = ("prefill", "decode")
 _ROLE_WORDS = {
     "prefill": re.compile(
-        r"prefill(?:er|ing|s)?(?![a-z])|producer|(?<![a-z0-9])P(?:[ _-]?(?:node|instance)|\d+(?![a-z0-9]))"
+        r"(?i:prefill(?:er|ing|s)?(?![a-z])|producer)|(?<![A-Za-z0-9])P(?:[ _-]?(?i:node|instance)|\d(?![A-Za-z0-9]))"
     ),
     "decode": re.compile(
-        r"decod(?:e|er|es)(?![a-z])|(?:^|[^a-z ])[ ]*decoding(?![a-z])|"
-        r"decoding[ _-]*(?:node|instance|server|worker|side|pool|engine|machine|phase|stage)|consumer|(?<![a-z0-9])D(?:[ _-]?(?:node|instance)|\d+(?![a-z0-9]))"
+        r"(?i:decod(?:e|er|es)(?![a-z])|(?:^|[^a-z ])[ ]*decoding(?![a-z])|"
+        r"decoding[ _-]*(?:node|instance|server|worker|side|pool|engine|machine|phase|stage)|consumer)"
+        r"|(?<![A-Za-z0-9])D(?:[ _-]?(?i:node|instance)|\d(?![A-Za-z0-9]))"
     ),
 }
 
@@ -331,7 +334,7 @@ def role_in(text: str) -> str | None:
         # The producer is an encoder, the consumer of what it makes does both.
         text = _GIVES_OR_TAKES.sub("", text)
     text = _NO_ROLE.sub("", text)
-    found = [role for role in _ROLES if _ROLE_WORDS[role].search(text.lower())]
+    found = [role for role in _ROLES if _ROLE_WORDS[role].search(text)]
     return found[0] if len(found) == 1 else None
 
 
@@ -384,9 +387,10 @@ _VISIBLE = (
 )
 
 
-def _settings(run: Run) -> Section:
+def _settings(run: Run, engine: str) -> Section:
     """Return what stands around a launch: the devices that it sees, and its image."""
     from hetpd_cli.deployment import CLOSED, Section, Stated
+    from hetpd_cli.sources.several_nodes import DEVICES, in_all
 
     section = Section("pool", run.launch.place, CLOSED)
     found = devices(run.launch.env)
@@ -395,6 +399,8 @@ def _settings(run: Run) -> Section:
         section.stated["devices_per_worker"] = Stated(count, place_of(word), written=word.value)
     elif run.gpus is not None:
         section.stated["devices_per_worker"] = Stated(run.gpus[1], place_of(run.gpus[0]), written=run.gpus[0].value)
+    if DEVICES in section.stated:
+        section.stated[DEVICES] = in_all(section.stated[DEVICES], run.launch, engine)
     if run.image is not None and not run.image.unresolved:
         section.stated["engine.image"] = Stated(run.image.value, place_of(run.image))
         section.declared.add("engine")

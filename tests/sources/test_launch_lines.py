@@ -176,3 +176,24 @@ def test_the_image_of_a_server_launches_it() -> None:
     assert shown(groups(text)[0]) == expected
     assert shown(groups(f"# Ours\n\n```bash\n{text}```\n", "r.md")[0]) == expected
     assert groups("docker build -t ours/vllm-openai .\n") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "role"),
+    [
+        ("P node", "prefill"),
+        ("=== D Node 1", "decode"),
+        ("P1", "prefill"),
+        ("PREFILL_CMD", "prefill"),
+        ("Decoder node 2", "decode"),
+        ("1P1D", None),
+        ("P100", None),
+        ("H100 p1", None),
+        ("Speculative decoding", None),
+        ("Encoder (producer)", None),
+        ("Prefill+Decode (consumer)", None),
+        ("Disaggregated prefill: decode node", "decode"),
+    ],
+)
+def test_roles_in_names(text: str, role: str | None) -> None:
+    assert role_in(text) == role

@@ -133,6 +133,12 @@ def test_manifests_within_other_texts_are_not_parsed(path: str) -> None:
     assert pools(text, path) == [PAIR]
 
 
+def test_a_page_of_manifests_says_that_they_are_not_read() -> None:
+    text = "Run `vllm serve`:\n```yaml\napiVersion: v1\nkind: Pod\n```\n"
+    found = [read_text(SourceText("page.md", one), Limits()) for one in (text, text.replace("apiVersion", "x"))]
+    assert [(one.status, "manifests" in one.detail) for one in found] == [("not-pd", True), ("not-pd", False)]
+
+
 def test_an_image_that_serves(tmp_path: Path) -> None:
     for role in ("producer", "consumer"):
         text = f"IMAGE=lmcache/vllm-openai:v1\ndocker run --gpus all $IMAGE \\\n  m {NIXL.replace('kv_both', 'kv_' + role)}\n"

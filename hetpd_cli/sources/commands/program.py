@@ -55,6 +55,7 @@ _NO_LAUNCHERS = frozenset(
 _MODULES = {
     "vllm.entrypoints.openai.api_server": ("vllm", False),
     "vllm.entrypoints.api_server": ("vllm", False),
+    "vllm.entrypoints.grpc_server": ("vllm", False),
     "sglang.launch_server": ("sglang", False),
     "sglang.srt.entrypoints.http_server": ("sglang", False),
     "tensorrt_llm.commands.serve": ("trtllm", True),
