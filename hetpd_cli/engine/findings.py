@@ -231,7 +231,11 @@ def _in_words(fix: str, group: list[Violation]) -> str:
         names = {known.get(match[0], "") for known in words}
         return (names.pop() if len(names) == 1 else "") or match[0]
 
-    return _FIELD.sub(called, fix) if any(words) else fix
+    return _TWICE.sub(r"\1", _FIELD.sub(called, fix)) if any(words) else fix
+
+
+_TWICE = re.compile(r"(--[\w-]+|\b[A-Z_]{4,})(?:, \1|(?: \(\1\)))(?![\w-])")
+"""A word that the text of the rule adds itself."""
 
 
 def _pools(member: Violation) -> list[Subject]:

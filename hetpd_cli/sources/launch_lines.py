@@ -285,6 +285,7 @@ def _group_of_sections(
     members: list[Member] = []
     others: list[Launch] = []
     counts: dict[str, int] = {}
+    processes: list[Member] = []
     for hint, runs in sections:
         for run in runs:
             engine = engine_of(run.launch.words)
@@ -292,8 +293,36 @@ def _group_of_sections(
                 others.append(run.launch)
             elif not joined(members, run.launch):
                 members.append(_member(run, engine, hint, files, counts))
+                if run.image is None and not run.container:
+                    processes.append(members[-1])
+    if form == ShellReader.format:
+        _on_one_host(processes)
     place = members[0].place
     return Group(name, form, place, tuple(members), others=tuple(others), unresolved=unresolved)
+
+
+def _on_one_host(processes: Sequence[Member]) -> None:
+    """State that processes share a host if a script parts the devices of one among them.
+
+    A script alone does not tell: it may be run on each node, and start what is due there.
+    """
+    from hetpd_cli.deployment import Stated
+    from hetpd_cli.facts.values import DERIVED
+
+    words = [devices(member.launches[0].env) for member in processes]
+    numbers = [set(found[0].value.replace(" ", "").split(",")) for found in words if found is not None]
+    apart = sum(map(len, numbers)) == len(set().union(*numbers))
+    if len(numbers) < 2 or len(numbers) != len(processes) or not apart or _spans_nodes(processes):
+        return
+    for member in processes:
+        section = member.settings
+        section.stated["hosts"] = Stated(("the script's host",), None, None, DERIVED, "the script parts its devices")
+        section.stated["host_network"] = Stated(True, None, None, DERIVED, "a process of the script")
+
+
+def _spans_nodes(processes: Sequence[Member]) -> bool:
+    words = {word.value.partition("=")[0].replace("_", "-") for one in processes for word in one.launches[0].words}
+    return bool(words & {"--nnodes", "--node-rank", "--data-parallel-address", "--dist-init-addr", "srun", "mpirun"})
 
 
 def _member(run: Run, engine: str, hint: str, files: Mapping[str, Embedded], counts: dict[str, int]) -> Member:

@@ -197,3 +197,27 @@ def test_the_image_of_a_server_launches_it() -> None:
 )
 def test_roles_in_names(text: str, role: str | None) -> None:
     assert role_in(text) == role
+
+
+TWO = """\
+NIXL='{"kv_connector": "NixlConnector", "kv_role": "kv_both"}'
+CUDA_VISIBLE_DEVICES=0,1 vllm serve m -tp 2 --kv-transfer-config "$NIXL" > prefill.log &
+CUDA_VISIBLE_DEVICES=2,3 vllm serve m -tp 2 --kv-transfer-config "$NIXL" > decode.log &
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "shared"),
+    [
+        (TWO, True),
+        (TWO.replace("2,3", "0,1"), False),
+        (TWO.replace("CUDA_VISIBLE_DEVICES=2,3 ", ""), False),
+        (TWO.replace("m -tp", "m --nnodes 2 -tp"), False),
+    ],
+)
+def test_processes_among_which_a_script_parts_the_devices_share_its_host(text, shared) -> None:
+    (group,) = ShellReader().groups(SourceText("pair.sh", text), Limits())
+    assert len(group.members) == 2
+    hosts = [member.settings.value("hosts") for member in group.members]
+    assert (hosts[0] == hosts[1] is not None) is shared
+    assert ({member.settings.value("host_network") for member in group.members} == {True}) is shared

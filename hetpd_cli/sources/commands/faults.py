@@ -178,24 +178,26 @@ def distance(one: str, other: str) -> int:
 
 
 def _duplicates(context: Context) -> Iterator[Problem]:
-    seen: dict[str, Given] = {}
+    found: dict[str, list[Given]] = {}
     for given in context.arguments.given:
-        if given.of_file or (len(given.values) > 1):
+        if not given.of_file and len(given.values) <= 1:
+            found.setdefault(given.name, []).append(given)
+    for same in found.values():
+        *before, last = same
+        differing = [one for one in before if not _same(one, last)]
+        if not differing or not _once(context, last):
             continue
-        first = seen.get(given.name)
-        seen[given.name] = given
-        if first is None or not _once(context, given) or _same(first, given):
-            continue
-        empty = next((one for one in (first, given) if _needs_value(context, one)), None)
+        empty = next((one for one in same if _needs_value(context, one)), None)
         if empty is not None:
             yield _empty(empty)
             continue
-        what = f"{first.spelled} is given twice, with different values"
+        times = "twice" if len(same) == len(("first", "last")) else f"{len(same)} times"
+        what = f"{before[0].spelled} is given {times}, with different values"
         places = (
-            LabelledPlace(_place_of(given), "the last one is in force", primary=True),
-            LabelledPlace(_place_of(first), "has no effect"),
+            LabelledPlace(_place_of(last), "the last one is in force", primary=True),
+            *(LabelledPlace(_place_of(one), "has no effect") for one in differing),
         )
-        yield Problem("duplicate-argument", what, places, "remove one of them")
+        yield Problem("duplicate-argument", what, places, "leave one of them")
 
 
 def _once(context: Context, given: Given) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.sources.embedded import Embedded, of_scalar, put_in
@@ -55,11 +56,26 @@ BUDGET = 2**23
 """Characters that variables, scripts and mounted files may come to: a few aliases can ask for any number."""
 
 
-class Inputs:
-    """The objects that are read together, and the texts in which they stand."""
+Beside = Callable[[], "Iterable[tuple[SourceText, Iterable[Node]]]"]
+"""Gives the documents of the other files in a directory."""
 
-    def __init__(self, objects: Iterable[Object], sources: Iterable[SourceText]) -> None:
+
+class Inputs:
+    """The objects that are read together, and the texts in which they stand.
+
+    ``beside`` gives further files that may hold what they name; the texts of those in use are put into ``texts``.
+    """
+
+    def __init__(
+        self,
+        objects: Iterable[Object],
+        sources: Iterable[SourceText],
+        beside: Beside | None = None,
+        texts: dict[str, SourceText] | None = None,
+    ) -> None:
         self.objects = list(objects)
+        self.beside = beside
+        self.texts = {} if texts is None else texts
         self._sources = {source.path: source for source in sources}
         self._positions: dict[str, Positions] = {}
         self._config: dict[str, Node] | None = None
@@ -95,11 +111,23 @@ class Inputs:
         return self._named.get((kind, name))
 
     def config_map(self, name: str) -> Node | None:
-        """Return the ``data`` of the ConfigMap called ``name``."""
+        """Return the ``data`` of the ConfigMap called ``name``: of this input, or of a file beside it."""
         if self._config is None:
             maps = {found.name: found.node.get("data") for found in self.of_kind("ConfigMap")}
             self._config = {key: data for key, data in maps.items() if data is not None}
+        if name not in self._config and self.beside is not None:
+            self._config.update((key, data) for key, data in self._maps_beside() if key not in self._config)
         return self._config.get(name)
+
+    def _maps_beside(self) -> Iterator[tuple[str, Node]]:
+        """Yield name and ``data`` of the ConfigMaps in the other files of the directory, which are read once."""
+        beside, self.beside = self.beside, None
+        for source, documents in beside() if beside is not None else ():
+            for found in objects_of(documents, source):
+                data = found.node.get("data")
+                if found.kind == "ConfigMap" and data is not None:
+                    self._sources[source.path] = self.texts[source.path] = source
+                    yield found.name, data
 
     def scaled(self, found: Object, name: str = "") -> Node | None:
         """Return the place of an autoscaler that sets the replicas of an object (or of its part ``name``)."""

@@ -16,11 +16,13 @@ from hetpd_cli.sources.kubernetes.templates import UNRENDERED, unrendered
 from hetpd_cli.sources.kubernetes.workloads import parts
 from hetpd_cli.sources.launch import Group, Launch, Member
 from hetpd_cli.sources.syntax import RENDER
+from hetpd_cli.sources.text import SourceText, read_source
+from hetpd_cli.sources.tree import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from hetpd_cli.sources.text import Limits, SourceText
+    from hetpd_cli.sources.text import Limits
     from hetpd_cli.sources.tree import Node, Tree
 
 NO_BASE = "a patch: its base is not among the inputs (run `kustomize build`)"
@@ -90,7 +92,7 @@ def _groups(source: SourceText, tree: Tree, limits: Limits, texts: dict[str, Sou
     kustomization = next((node for node in tree.documents if _is_kustomization(node)), None)
     if kustomization is not None and os.path.basename(source.path) in NAMES:  # noqa: PTH119
         return _of_kustomization(source, kustomization, limits, texts)
-    inputs = Inputs(found, [source])
+    inputs = Inputs(found, [source], lambda: _maps_beside(source.path, limits), texts)
     result = _of_ray(tree.documents, inputs)
     bases: dict[tuple[str, str], Object] | None = None
     for one in found:
@@ -107,6 +109,25 @@ def _groups(source: SourceText, tree: Tree, limits: Limits, texts: dict[str, Sou
             result += _of_patch(one, inputs)
     return result
 
+
+def _maps_beside(path: str, limits: Limits) -> Iterator[tuple[SourceText, Iterable[Node]]]:
+    """Yield the other files in the directory of ``path`` that hold ConfigMaps."""
+    folder = os.path.dirname(path)  # noqa: PTH120 (paths stay text)
+    if not os.path.isfile(path):  # noqa: PTH113
+        return
+    for name in sorted(os.listdir(folder or "."))[:MOST_BESIDE]:  # noqa: PTH208
+        other = os.path.join(folder, name)  # noqa: PTH118
+        if other == path or not name.lower().endswith((".yaml", ".yml")) or not os.path.isfile(other):  # noqa: PTH113
+            continue
+        source = read_source(other, limits)
+        if isinstance(source, SourceText) and _CONFIG_MAP.search(source.text):
+            yield source, parse(source, limits, collect_ambiguous=False).documents
+
+
+MOST_BESIDE = 200
+"""Files of a directory that are looked through for a ConfigMap."""
+
+_CONFIG_MAP = re.compile(r"^[ \t]*kind:[ \t]*[\"']?ConfigMap\b", re.M)
 
 OF_ONE_ROLE = frozenset({
     "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "Pod", "LeaderWorkerSet", "PodSet", "RoleSet",

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings, strategies
 
 from hetpd_cli.sources.assembly import assemble
-from hetpd_cli.sources.inputs import read_text
+from hetpd_cli.sources.inputs import find, read_text
 from hetpd_cli.sources.kubernetes import reader
 from hetpd_cli.sources.kubernetes.templates import is_marked
 from hetpd_cli.sources.text import Limits, SourceText
 from hetpd_cli.sources.tree import parse
 from tests.manifests import PATH, groups, line
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HEAD = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: prefill}\nspec:\n  selector: {}\n"
 
@@ -194,3 +198,48 @@ def test_nothing_is_raised(kind: str, spec: str, metadata: str) -> None:
     tree = parse(source, Limits(), collect_ambiguous=False)
     for group in reader.groups(source, tree, Limits()):
         assert group.place.path == PATH
+
+
+GRAPH = """\
+apiVersion: nvidia.com/v1beta1
+kind: DynamoGraphDeployment
+metadata: {name: g}
+spec:
+  components:
+    - &worker
+      name: prefill
+      type: prefill
+      podTemplate:
+        spec:
+          volumes: [{name: c, configMap: {name: engine}}]
+          containers:
+            - name: main
+              command: [python3, -m, dynamo.trtllm]
+              args: [--model, m, --extra-engine-args, /cfg/engine.yaml, --disaggregation-mode, prefill]
+              volumeMounts: [{name: c, mountPath: /cfg}]
+    - {<<: *worker, name: decode, type: decode}
+"""
+CONFIG = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: engine}
+data:
+  engine.yaml: |
+    tensor_parallel_size: 4
+"""
+
+
+def test_a_config_map_may_stand_in_a_file_beside(tmp_path: Path) -> None:
+    graph, config = tmp_path / "graph.yaml", tmp_path / "config.yaml"
+    graph.write_text(GRAPH)
+    config.write_text(CONFIG)
+    (reading,) = find([str(graph)]).readings(Limits())
+    stated = reading.deployments[0].pools[0].settings.stated["parallelism.tp"]
+    assert stated.value == 4
+    assert stated.place is not None
+    assert stated.place.path == str(config)
+    texts = {text.path: text.text for text in reading.texts}
+    assert texts[str(config)][stated.place.start : stated.place.end] == "4"
+    config.unlink()
+    (reading,) = find([str(graph)]).readings(Limits())
+    assert "parallelism.tp" not in reading.deployments[0].pools[0].settings.stated
