@@ -229,12 +229,16 @@ def _hands_kv(unit: Unit) -> bool:
     TensorRT-LLM has both in a file that need not be at hand.
     """
     engines = [worker.engine for worker in unit.workers if worker.engine is not None]
-    return not _is_text(unit) or any(
-        engine.role is not None
-        or engine.incomplete
-        or engine.engine == "tensorrt-llm"
-        or "connector.name" in engine.settings.stated
-        for engine in engines
+    return (
+        not engines
+        or not _is_text(unit)
+        or any(
+            engine.role is not None
+            or engine.incomplete
+            or engine.engine == "tensorrt-llm"
+            or "connector.name" in engine.settings.stated
+            for engine in engines
+        )
     )
 
 
@@ -438,7 +442,7 @@ def _unpaired(reading: Reading, own: list[Unit]) -> tuple[str, str]:
     unresolved = next((group.unresolved for group in reading.groups if group.unresolved), "")
     if unresolved:
         return "unresolved", unresolved
-    pairs = [unit for unit in own if unit.whole]
+    pairs = [unit for unit in own if unit.whole and _hands_kv(unit)]
     if pairs:
         names = ", ".join(worker.member.name for worker in pairs[0].workers)
         return "unresolved", f"no command of {names} launches an engine that is known"

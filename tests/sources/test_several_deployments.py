@@ -19,7 +19,7 @@ def pools(text: str, path: str = "s.sh") -> list[list[tuple[str | None, object]]
     """Return role and model of the pools of each deployment."""
     limits = Limits()
     (reading,) = assemble([read_text(SourceText(path, text), limits)], limits)
-    assert (reading.status == "checked") == bool(reading.deployments)
+    assert reading.status == ("checked" if reading.deployments else "not-pd")
     return [
         [(pool.role, pool.settings.stated["model.id"].value) for pool in deployment.pools]
         for deployment in reading.deployments
