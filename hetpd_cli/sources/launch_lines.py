@@ -256,7 +256,8 @@ _ROLE_WORDS = {
     ),
     "decode": re.compile(
         r"decod(?:e|er|es)(?![a-z])|(?:^|[^a-z ])[ ]*decoding(?![a-z])|"
-        r"decoding[ _-]*(?:node|instance|server|worker|side|pool|engine|machine|phase|stage)|consumer|(?<![a-z0-9])D(?:[ _-]?(?:node|instance)|\d+(?![a-z0-9]))"
+        r"decoding[ _-]*(?:node|instance|server|worker|side|pool|engine|machine|phase|stage)|consumer|"
+        r"(?<![a-z0-9])D(?:[ _-]?(?:node|instance)|\d+(?![a-z0-9]))"
     ),
 }
 
