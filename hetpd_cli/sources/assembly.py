@@ -100,7 +100,10 @@ def assemble(readings: Sequence[Reading], limits: Limits, beside: Beside | None 
     is left over, its other half is looked for ``beside`` its file.
     """
     units = [
-        _unit(index, reading.path, group, limits) for index, reading in enumerate(readings) for group in reading.groups
+        unit
+        for index, reading in enumerate(readings)
+        for group in reading.groups
+        for unit in _by_model(_unit(index, reading.path, group, limits))
     ]
     _join_all(units, two_inputs=sum(bool(reading.groups) for reading in readings) == len(ROLES))
     _drop_copies(units)
@@ -111,9 +114,16 @@ def assemble(readings: Sequence[Reading], limits: Limits, beside: Beside | None 
 
 
 def _drop_copies(units: list[Unit]) -> None:
-    """Let the same workers be read once, though a kustomization gives them and each of its patches a part of them."""
+    """Let the same workers be read once, though a kustomization gives them and each of its patches a part of them.
+
+    Overlays of one base are workers of one place too, but not equal ones. The file in which a worker stands keeps it.
+    """
     contents = {id(unit): _content(unit) for unit in units}
-    for unit in sorted(units, key=lambda unit: len(unit.workers)):
+
+    def stands_here(unit: Unit) -> bool:
+        return any(worker.member.place.path == unit.path for worker in unit.workers)
+
+    for unit in sorted(units, key=lambda unit: (len(unit.workers), stands_here(unit))):
         others = (one for one in units if one is not unit and contents[id(unit)] <= contents[id(one)])
         fuller = next(others, None)
         if fuller is not None and unit.workers:
@@ -157,7 +167,12 @@ def _join_beside(units: list[Unit], beside: Beside, limits: Limits, taken: set[s
     texts: list[SourceText] = []
     for path in dict.fromkeys(unit.path for unit in units if unit.half is not None):
         others = [other for other in beside(path) if normpath(other.path) not in taken]
-        more = [_unit(BESIDE, other.path, group, limits) for other in others for group in other.groups]
+        more = [
+            unit
+            for other in others
+            for group in other.groups
+            for unit in _by_model(_unit(BESIDE, other.path, group, limits))
+        ]
         units += more
         _join_all(units, two_inputs=False)
         _take_over(units)
@@ -177,6 +192,50 @@ def _unit(index: int, path: str, group: Group, limits: Limits) -> Unit:
     if not unit.whole:
         _prefer_hints(unit.workers)
     return unit
+
+
+def _by_model(unit: Unit) -> list[Unit]:
+    """Return the pairs of a script or a section that shows several, each of an engine or a model of its own."""
+    if not _is_text(unit):
+        return [unit]
+    parts = _parts_by(unit, lambda worker: worker.engine and worker.engine.program)
+    return [one for part in parts for one in _parts_by(part, lambda worker: worker.model)]
+
+
+def _parts_by(unit: Unit, key: Callable[[Worker], str | None]) -> list[Unit]:
+    """Return a part for each value of ``key`` if it is known of every worker and each part has both roles."""
+    keys = dict.fromkeys(key(worker) for worker in unit.workers if worker.role in ROLES)
+    if len(keys) < 2 or None in keys:
+        return [unit]
+    (group,) = unit.groups
+    parts: list[Unit] = []
+    for one in keys:
+        workers = [worker for worker in unit.workers if key(worker) == one]
+        own = group._replace(
+            members=tuple(worker.member for worker in workers), problems=() if parts else group.problems
+        )
+        parts.append(Unit(unit.reading, unit.path, [own], workers))
+    return parts if all(part.whole for part in parts) else [unit]
+
+
+def _is_text(unit: Unit) -> bool:
+    """Tell whether the workers are launched by a script or a page, not declared by an object."""
+    return all(group.format in ("shell script", "Markdown") for group in unit.groups)
+
+
+def _hands_kv(unit: Unit) -> bool:
+    """Tell whether a pair is more than names: some command gives a role or a connector, or may do so.
+
+    TensorRT-LLM has both in a file that need not be at hand.
+    """
+    engines = [worker.engine for worker in unit.workers if worker.engine is not None]
+    return not _is_text(unit) or any(
+        engine.role is not None
+        or engine.incomplete
+        or engine.engine == "tensorrt-llm"
+        or "connector.name" in engine.settings.stated
+        for engine in engines
+    )
 
 
 def _worker(member: Member, limits: Limits) -> Worker:
@@ -326,7 +385,7 @@ def _finished(index: int, reading: Reading, units: list[Unit], texts: Sequence[S
 
 
 def _is_pair(unit: Unit) -> bool:
-    return unit.whole and any(worker.engine is not None for worker in unit.workers)
+    return unit.whole and _hands_kv(unit) and any(worker.engine is not None for worker in unit.workers)
 
 
 def _is_half(unit: Unit) -> bool:
@@ -336,7 +395,7 @@ def _is_half(unit: Unit) -> bool:
 def _hands_over(worker: Worker) -> bool:
     """Tell whether a worker's command makes it one of a pair: it is given a role, or a connector to another engine.
 
-    One that has no connector for certain hands nothing over: so run aggregated workers called decode.
+    One that has no connector for certain hands nothing over: so run aggregated workers that are only called decode.
     """
     if worker.engine is None or worker.engine.settings.value("connector.name") is NONE:
         return False
@@ -386,6 +445,8 @@ def _unpaired(reading: Reading, own: list[Unit]) -> tuple[str, str]:
     engines = [worker for unit in own for worker in unit.workers if worker.engine is not None]
     if not engines:
         return "not-pd", "no inference engine is launched"
+    if any(unit.whole for unit in own):
+        return "not-pd", "aggregated: roles are only in names, no command gives a role or a connector"
     halves = list(dict.fromkeys(unit.half for unit in own if unit.half is not None))
     if len(halves) == len(ROLES):
         return "not-pd", "no prefill pool belongs to a decode pool: of other models or engines, or several of each"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NAMES = re.compile(
     r"\bvllm(?:\s+|\s*\\\n\s*)serve\b|\bvllm\.entrypoints\b|\bsglang\.launch_server\b|\bsglang\s+serve\b"
-    r"|\bsglang[_-]router\b|\btrtllm-serve\b|\bdynamo\.(?:vllm|sglang|trtllm|frontend)\b"
+    r"|\bvllm-openai\b|\bsglang[_-]router\b|\btrtllm-serve\b|\bdynamo\.(?:vllm|sglang|trtllm|frontend)\b"
 )
 """What a text names that may launch an engine."""
 
@@ -137,14 +137,68 @@ class ShellReader:
         reading = read_script(script, {}, arguments=None)
         found = [
             run
-            for run in seen_through(reading.runs)
+            for run in in_variables(with_module(seen_through(reading.runs), source.text), source.text)
             if engine_of(run.launch.words) or launches_router(run.launch.words)
         ]
         if not any(launches_engine(run.launch.words) for run in found):
             return []
         stem = re.split(r"[/\\]", source.path)[-1].partition(".")[0]
         unresolved = TEMPLATE if is_template(source.text, found) else ""
-        return [_group_of_sections(_joint_name(stem), self.format, [(stem, found)], reading.files, unresolved)]
+        return [
+            _group_of_sections(_joint_name(name), self.format, [(stem, runs)], reading.files, unresolved)
+            for name, runs in _by_function(stem, found)
+        ]
+
+
+def with_module(runs: Sequence[Run], text: str) -> list[Run]:
+    """Return ``runs`` with the module that a script lets a sourced file choose: the one whose engine it names.
+
+    ``pick_module dynamo.vllm dynamo.vllm.other; python3 -m "$MODULE"`` runs Dynamo's worker for vLLM either way.
+    """
+    from hetpd_cli.sources.launch import Word
+    from hetpd_cli.sources.shell.values import stand_for
+
+    named = set(re.findall(r"\bdynamo\.(?:vllm|sglang|trtllm)\b", text))
+    if len(named) != 1:
+        return list(runs)
+    module = named.pop()
+    found = []
+    for run in runs:
+        words = list(run.launch.words)
+        for number in range(1, min(len(words), 8)):
+            word = words[number]
+            if words[number - 1].value == "-m" and word.unresolved and word.text.text.startswith("$"):
+                words[number] = Word(stand_for(module, word.text), word.place)
+                run = run._replace(launch=run.launch._replace(words=tuple(words)))  # noqa: PLW2901
+        found.append(run)
+    return found
+
+
+def in_variables(runs: Sequence[Run], text: str) -> list[Run]:
+    """Return ``runs`` with the variable in whose value a command is written (``PREFILL_CMD="vllm serve .."``)."""
+    found = []
+    for run in runs:
+        start = place_of(run.launch.words[0]).start
+        begun = _ASSIGNED.search(text, max(start - _LONGEST_ASSIGNMENT, 0), start)
+        found.append(run._replace(variable=begun[1]) if begun else run)
+    return found
+
+
+_LONGEST_ASSIGNMENT = 2000
+_ASSIGNED = re.compile(r"""\b([A-Za-z_]\w*)\+?=(?:"(?:[^"\\]|\\.)*|'[^']*|\([^()]*)\Z""", re.S)
+
+
+def _by_function(stem: str, runs: list[Run]) -> list[tuple[str, list[Run]]]:
+    """Return the launches of each function if several launch both roles: a script that can set up several pairs."""
+    functions: dict[str, list[Run]] = {}
+    for run in runs:
+        functions.setdefault(run.function, []).append(run)
+    pairs = [name for name, own in functions.items() if name and {_role(run, "") for run in own} >= set(_ROLES)]
+    if len(pairs) < 2:
+        return [(stem, runs)]
+    rest = [run for run in runs if run.function not in pairs]
+    parts = [(name, functions[name]) for name in pairs]
+    return [*parts, (stem, rest)] if any(launches_engine(run.launch.words) for run in rest) else parts
 
 
 class MarkdownReader:
@@ -172,7 +226,7 @@ class MarkdownReader:
         sections: dict[tuple[str, ...], list[Run]] = {}
         files: Mapping[str, Embedded] = readings[0].files if readings else {}
         for block, reading in zip(found, readings, strict=True):
-            runs = launching(reading.runs)
+            runs = in_variables(launching(reading.runs), source.text)
             if runs:
                 sections.setdefault(block.headings, []).extend(runs)
         stem = re.split(r"[/\\]", source.path)[-1].partition(".")[0]
@@ -263,15 +317,19 @@ _ROLE_WORDS = {
 
 
 _NO_ROLE = re.compile(
-    r"(?i)(?:chunked|disagg\w*)[ _-]*prefill\w*|prefill\w*[ /_&+-]*(?:and )?decod\w*|"
-    r"(?:specul\w+|spec|guided|structured|constrained|lookahead|parallel|greedy|beam|assisted|video|image|audio|token)"
-    r"[ _-]*decod\w*"
+    r"(?i)(?:chunked|disagg\w*)[ _-]*prefill\w*|prefill\w*[ /_&+-]*(?:and )?decod\w*"
+    r"|(?:specul\w+|spec|suffix|parallel|guided|structured|constrained|lookahead|beam|assisted|token)[ _-]*decod\w*"
 )
-"""Words for what an engine does in either role."""
+"""What names a technique, or both roles at once."""
+_ENCODER = re.compile(r"(?i)encoder|prefill\w*[ /_&+-]*(?:and )?decod\w*")
+_GIVES_OR_TAKES = re.compile(r"(?i)producer|consumer")
 
 
 def role_in(text: str) -> str | None:
     """Return the role that a text names, if it names one only."""
+    if _ENCODER.search(text):
+        # The producer is an encoder, the consumer of what it makes does both.
+        text = _GIVES_OR_TAKES.sub("", text)
     text = _NO_ROLE.sub("", text)
     found = [role for role in _ROLES if _ROLE_WORDS[role].search(text.lower())]
     return found[0] if len(found) == 1 else None
@@ -292,7 +350,9 @@ def _texts(run: Run, hint: str) -> Iterator[str]:
     yield run.container
     yield re.split(r"[/\\]", run.log)[-1]
     yield run.function
+    yield run.variable
     yield from run.comment.split("\n")
+    yield from run.before
     if re.search(r"(?i)start|launch|run|serv", run.said):
         yield run.said
     yield hint

@@ -57,6 +57,16 @@ def given_word(text: str, unresolved: str = "") -> Word:
         ("A=1 B=2\nif [ $A = 1 ]; then C=1 D=2\nelse a; fi\nb", [["b"]]),
         ('a "$(cat <<EOF\n{"k": 1}\nEOF\n)"', [["a", '{"k": 1}']]),
         ("a b\r\nc\r\n", [["a", "b"], ["c"]]),
+        ('if [ -z "$TOKEN" ]; then exit 1; fi\na', [["a"]]),
+        ('f() { X=1; [ -z "$TOKEN" ] && exit 1; }\nf\na $X', [["a", "1"]]),
+        (
+            "IFS=, read -ra A <<< '1,2'\nfor i in \"${!A[@]}\"; do a $i ${A[$i]}; done",
+            [["a", "0", "1"], ["a", "1", "2"]],
+        ),
+        ("IFS=: read -r A B C <<< 'x:y:z:w'\na $A $B $C", [["a", "x", "y", "z:w"]]),
+        ("IFS=: read -r A B <<< 'x'\na $A $B", [["a", "x"]]),
+        ("read A B <<< ' x  y '\na $A $B", [["a", "x", "y"]]),
+        ("set -- x y\nA=$@\na $A-", [["a", "x", "y-"]]),
         ("set -- x y\nshift\na $1 $#", [["a", "y", "1"]]),
     ],
 )

@@ -62,6 +62,9 @@ MODES = {
 }
 """Class to who moves the bytes, where the class says so."""
 
+_NO_KV = frozenset({"ExampleHiddenStatesConnector"})
+"""Classes that hand on something else than KV: their role is none of a pair."""
+
 _MOVERS = frozenset({"nixl", "mooncake", "moriio", "p2p-nccl", "flagcx", "ascend"})
 
 
@@ -155,7 +158,8 @@ class _Reading:
 
     def _role(self, node: Node) -> None:
         role = node.get("kv_role")
-        if role is None or role.kind != "scalar":
+        name = node.get("kv_connector")
+        if role is None or role.kind != "scalar" or (name is not None and name.source in _NO_KV):
             return
         if self.unresolved and "$" in role.source:
             self.context.role = Stated(Unknown(self.unresolved), role.place)

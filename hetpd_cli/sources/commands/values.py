@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from hetpd_cli.sources.commands import words
     from hetpd_cli.sources.problems import Problem
 
-_PLACEHOLDER = re.compile(r"<[A-Za-z][^<>]*>|\{\{|\$[A-Za-z_{(]|`|\bYOUR_|\bREPLACE_")
+_PLACEHOLDER = re.compile(
+    r"<[A-Za-z][^<>]*>|\{\{|\$[A-Za-z_{(]|`|\bYOUR_|\bREPLACE_|(?i:\byour[_-])|\.\.\.|\N{HORIZONTAL ELLIPSIS}"
+    r"|^\{[A-Za-z]|^\[[A-Za-z][\w -]*\]$|^[xX]{3,}$|^[/.]+$"
+)
 _UNSET = ("None", "null")
 _NUMBERS = ("number", "integer")
 

@@ -161,10 +161,24 @@ def _arm(evaluator: Evaluator, arms: list[tuple[list[Node], list[Node]]], number
         return signal
     outcome = evaluator.outcome
     if outcome is True:
-        return evaluator.block(body)
+        return _unless_it_fails(evaluator, lambda: evaluator.block(body), lambda: _arm(evaluator, arms, number + 1))
     if outcome is False:
         return _arm(evaluator, arms, number + 1)
     return undecided(evaluator, [lambda: evaluator.block(body), lambda: _arm(evaluator, arms, number + 1)])
+
+
+def _unless_it_fails(evaluator: Evaluator, body: Callable[[], str], otherwise: Callable[[], str]) -> str:
+    """Run a branch; one that ends the script with an error is not the one that a working deployment takes.
+
+    What the branch asked for is set outside the file then (a token, a path), so it counts as not taken.
+    """
+    saved = evaluator.state.fork()
+    evaluator.budget.spend(len(saved[0]))
+    signal = body()
+    if signal != "fail":
+        return signal
+    evaluator.state.restore(saved)
+    return otherwise()
 
 
 def chain(evaluator: Evaluator, node: Node) -> str:
@@ -181,7 +195,7 @@ def chain(evaluator: Evaluator, node: Node) -> str:
     if outcome is (sign == "||"):
         return ""
     if outcome is (sign == "&&") or (outcome == "ran" and sign == "&&"):
-        return evaluator.statement(right)
+        return _unless_it_fails(evaluator, lambda: evaluator.statement(right), lambda: "")
     if outcome == "ran" and left.type == "list":
         return ""
     return undecided(evaluator, [lambda: evaluator.statement(right), lambda: ""])

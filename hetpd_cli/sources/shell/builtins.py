@@ -9,10 +9,10 @@ from hetpd_cli.sources.embedded import join
 from hetpd_cli.sources.launch import Word
 from hetpd_cli.sources.shell import conditions
 from hetpd_cli.sources.shell.assignments import set_word
-from hetpd_cli.sources.shell.values import Part, Scalar, State, stand_for
+from hetpd_cli.sources.shell.values import Array, Part, Scalar, State, stand_for, word_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from hetpd_cli.sources.shell.evaluation import Evaluator
     from hetpd_cli.sources.shell.syntax import Span
@@ -174,6 +174,35 @@ def _reads(evaluator: Evaluator, words: list[Word], incomplete: str) -> str:
             evaluator.state.set(word.value, Scalar((), word.place, f"${word.value} is read when the script runs"))
     evaluator.outcome = None
     return ""
+
+
+def read_string(evaluator: Evaluator, words: Sequence[Word], env: Mapping[str, Word], given: Word) -> bool:
+    """Carry out ``read NAME.. <<< given``; False if that cannot be done.
+
+    With ``-a`` the name is an array of all fields, else each name takes one, the last one what is left.
+    """
+    options = [word.value for word in words if word.value.startswith("-")]
+    names = [word.value for word in words if not word.value.startswith("-")]
+    separators = env.get("IFS") or word_of(evaluator.state.variables.get("IFS", Scalar((), given.place)))
+    if given.unresolved or separators.unresolved or not all(re.fullmatch(r"-[ra]+", option) for option in options):
+        return False
+    if not names or not all(name.isidentifier() for name in names):
+        return False
+    evaluator.budget.spend(len(given.value))
+    signs = separators.value if "IFS" in env or separators.value else " \t\n"
+    fields = [found.span() for found in re.finditer(f"[^{re.escape(signs)}]+", given.value)] if signs else []
+    fields = fields or [(0, len(given.value))]
+    if any("a" in option for option in options):
+        items = tuple((Part(given.text[start:end]),) for start, end in fields)
+        evaluator.state.set(names[0], Array(items if given.value else (), given.place))
+    else:
+        for number, name in enumerate(names):
+            start, end = fields[number] if number < len(fields) else (0, 0)
+            if number == len(names) - 1 and number < len(fields):
+                end = fields[-1][1]
+            evaluator.state.set(name, Scalar((Part(given.text[start:end]),) if end else (), given.place))
+    evaluator.outcome = "ran"
+    return True
 
 
 def _export(evaluator: Evaluator, words: list[Word], incomplete: str) -> str:

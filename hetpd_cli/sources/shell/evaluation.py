@@ -25,6 +25,9 @@ GO_ON, EXIT, FAIL, RETURN, BREAK, CONTINUE = "", "exit", "fail", "return", "brea
 STATEMENT_COST = 40
 """Characters that take as long to look at as a statement does to run."""
 
+COMMENTS = 8
+"""Comments that are kept for the next command."""
+
 RAN = "ran"
 """The outcome of a command: not known, and success if anything is to follow."""
 
@@ -35,8 +38,9 @@ class Run(NamedTuple):
     """A command with what stands around it.
 
     ``log`` is where its output goes; ``comment`` is what stands right above it and, line by line, above what it is
-    in; ``said`` what the script printed last. ``container`` names what it runs in,
-    ``gpus`` how many devices that has.
+    in; ``before`` holds the other comments since the last command, the latest first;
+    ``said`` what the script printed last. ``container`` names what it runs in,
+    ``gpus`` how many devices that has; ``variable`` whose value the command is written in.
     """
 
     launch: Launch
@@ -47,6 +51,8 @@ class Run(NamedTuple):
     container: str = ""
     image: Word | None = None
     gpus: tuple[Word, int] | None = None
+    before: tuple[str, ...] = ()
+    variable: str = ""
 
 
 class Evaluator:
@@ -64,6 +70,7 @@ class Evaluator:
         self.script: Script
         self.outcome: Outcome = RAN
         self.said = ""
+        self.before: list[str] = []
         self.comment: str = parent.comment if parent else ""
 
     def read(self, source: Embedded) -> str:
@@ -87,6 +94,7 @@ class Evaluator:
         around = self.comment
         for number, node in enumerate(nodes):
             if node.type == "comment":
+                self.before = [self.text(node), *self.before[: COMMENTS - 1]]
                 follows = last_comment is not None and last_comment.end_point[0] + 1 == node.start_point[0]
                 own = (self.comment.partition("\n")[0] + " " if follows else "") + self.text(node)
                 self.comment = f"{own}\n{around}" if around else own
@@ -148,7 +156,8 @@ class Evaluator:
         if words[0].value == "echo":
             self.said = " ".join(word.value for word in words[1:])
         function = self.called[-1] if self.called else ""
-        self.runs.append(Run(found, function=function, comment=self.comment, said=self.said))
+        self.runs.append(Run(found, function=function, comment=self.comment, said=self.said, before=tuple(self.before)))
+        self.before = []
         self.outcome = RAN
 
     def call(self, name: str, words: Sequence[Word], incomplete: str) -> str:
@@ -237,6 +246,11 @@ def _command(evaluator: Evaluator, node: Node) -> str:
         prefix_word(evaluator, child, env)
     if not words:
         return GO_ON
+    if builtins.program_of(words) == "read":
+        string = next((child for child in node.children if child.type == "herestring_redirect"), None)
+        given = [] if string is None else evaluator.expand([script.span(string.children[-1])])[0]
+        if len(given) == 1 and builtins.read_string(evaluator, words[1:], env, given[0]):
+            return GO_ON
     return builtins.run(evaluator, words, env, incomplete or broken, span)
 
 

@@ -82,6 +82,8 @@ def expand(expander: Expander, source: Embedded, start: int, end: int, quoted: b
             return use.unknown(f"{use.written.text} is not understood"), False
         index, at = (at + 1, close), close + 1
     every = name if name in ("@", "*") else text[slice(*index)] if index else ""
+    if sign == "!" and index is not None and every in ("@", "*") and at == last:
+        return _all(use, _keys(use, _array(_named(use, name))), every == "*"), every == "@"
     if sign == "!":
         return _indirect(use, name, at == last and index is None), False
     if sign == "#":
@@ -153,6 +155,15 @@ def _array(value: Value | str | None) -> Array | str | None:
     if isinstance(value, Array) and value.undecided:
         return value.undecided
     return value
+
+
+def _keys(use: _Use, array: Array | str | None) -> Array | str | None:
+    """Return the numbers of an array's elements."""
+    if not isinstance(array, Array):
+        return array
+    use.expander.budget.spend(len(array.items))
+    items = tuple((Part(stand_for(str(number), use.written)),) for number in range(len(array.items)))
+    return array._replace(items=items)
 
 
 def _arguments(use: _Use) -> Array | str:

@@ -10,7 +10,7 @@ from hetpd_cli.sources.shell.values import DEPTH
 if TYPE_CHECKING:
     from hetpd_cli.sources.shell.values import Budget
 
-_STOPS = re.compile(r"[\\'\"`$(){}]")
+_STOPS = re.compile(r"[\]\\'\"`$(){}]")
 
 
 def closing(text: str, at: int, end: int, close: str, budget: Budget, depth: int = 0) -> int:

@@ -100,7 +100,13 @@ def reason_of(parts: Iterable[Part | None]) -> str:
 
 def bare(parts: Iterable[Part | None]) -> tuple[Part, ...]:
     """Return the parts as a variable holds them."""
-    return tuple(Part(part.text, part.unresolved) for part in parts if part is not None)
+    found: list[Part] = []
+    for part in parts:
+        if part is not None:
+            found.append(Part(part.text, part.unresolved))
+        elif found and found[-1].text.text:
+            found.append(Part(stand_for(" ", found[-1].text)))
+    return tuple(found)
 
 
 def stand_for(text: str, written: Embedded) -> Embedded:
