@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Devices(NamedTuple):
     """Devices of one pod: their number, the scalar that states it, the name of the resource or class.
 
-    ``unknown`` says why there is no number.
+    ``unknown`` says why there is no number. ``named`` is where a claim names its class.
     """
 
     number: int | None
@@ -30,6 +30,7 @@ class Devices(NamedTuple):
     resource: str
     vendor: str | None
     unknown: str = "the number of devices is not stated"
+    named: Place | None = None
 
 
 _RESOURCES = (
@@ -145,7 +146,9 @@ def _claimed(container: Node, pod: Node, inputs: Inputs) -> Iterator[Devices]:
         everything = text(request.node.get("allocationMode")) == "All"
         number = None if everything else 1 if request.number is None else integer(request.number)
         place = request.claim.place if request.number is None else request.number.place
-        yield Devices(number, place, request.device_class, vendor)
+        named = request.node.get("deviceClassName")
+        found = Devices(number, place, request.device_class, vendor)
+        yield found._replace(named=None if named is None else named.place)
 
 
 def accelerator(container: Node, pod: Node, inputs: Inputs) -> Stated | None:
@@ -172,12 +175,12 @@ def _of_node(pod: Node) -> Stated | None:
 
 
 def key_place(container: Node, asked: Devices) -> Place:
-    """Return where the resource is named that a container asks for."""
+    """Return where the resource or class is named that a container asks for."""
     for key in ("limits", "requests"):
         for name, at_key, _ in pairs(at(container, "resources", key)):
             if name == asked.resource:
                 return at_key.place
-    return asked.place
+    return asked.named or asked.place
 
 
 def _selected(selector: Node | None) -> Iterator[tuple[str, list[Node]]]:
