@@ -58,5 +58,5 @@ def accelerator_of_name(name: str) -> str | None:
         found = row("accelerators", spelt)
         if found is not None:
             return str(found["id"])
-    lower = bare.lower()
+    lower = bare.lower().removeprefix("ml.")  # SageMaker names the machines of EC2 so
     return next((accelerator for pattern, accelerator in MACHINE_TYPES if re.fullmatch(pattern, lower)), None)

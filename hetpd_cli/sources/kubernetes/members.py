@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.deployment import Section, Stated
@@ -121,6 +122,10 @@ def _role(part: Part, found: Object) -> tuple[Stated | None, str]:
 
 def _container(node: Node, pod: Node, part: Part, inputs: Inputs) -> Container:
     env = containers.environment(node, part.env, part.variables, inputs, part.place)
+    bound = env.get(_SIDE_CHANNEL_HOST)
+    if bound is not None and bound.value in _EVERY_ADDRESS and any(map(_OF_AIBRIX.match, labels(part.template))):
+        announced = inputs.put_in(f"$({_SIDE_CHANNEL_HOST})", bound.place)
+        env[_SIDE_CHANNEL_HOST] = Word(announced, bound.place, _BY_THE_GATEWAY)
     mounted = containers.files(node, pod, inputs)
     command = containers.arguments(node, "command", env, inputs)
     args = containers.arguments(node, "args", env, inputs)
@@ -138,6 +143,12 @@ def _container(node: Node, pod: Node, part: Part, inputs: Inputs) -> Container:
 def _marked(launch: Launch, incomplete: str) -> Launch:
     return launch._replace(incomplete=launch.incomplete or incomplete) if incomplete else launch
 
+
+_SIDE_CHANNEL_HOST = "VLLM_NIXL_SIDE_CHANNEL_HOST"
+_EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 (nothing is bound here)
+_OF_AIBRIX = re.compile(r"model\.aibrix\.ai/")
+_BY_THE_GATEWAY = "AIBrix's gateway puts the pod's address in its place"
+"""Source: AIBrix, pkg/plugins/gateway/algorithms/pd/transfer/shfs.go, remote_host."""
 
 _BY_THE_CLUSTER = "an LLMInferenceServiceConfig of the cluster makes the command, and may give --kv-transfer-config"
 

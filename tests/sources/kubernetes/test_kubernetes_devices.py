@@ -165,3 +165,4 @@ def test_rdma_by_annotation() -> None:
 def test_machine_types_name_rows_of_the_table() -> None:
     assert all(row("accelerators", accelerator) for _, accelerator in MACHINE_TYPES)
     assert accelerator_of_name("g6e.12xlarge") == "l40s"
+    assert accelerator_of_name("ml.p5en.48xlarge") == "h200-sxm"

@@ -224,3 +224,18 @@ def test_places_of_a_pod() -> None:
         "devices_per_worker": '"2"',
         "network.rdma": "rdma/ib",
     }
+
+
+@pytest.mark.parametrize(
+    ("label", "address", "known"),
+    [
+        ("llm-d.ai/model", "0.0.0.0", True),
+        ("model.aibrix.ai/name", "0.0.0.0", False),
+        ("model.aibrix.ai/name", "127.0.0.1", True),
+    ],
+)
+def test_the_gateway_of_aibrix_replaces_the_address_that_stands_for_every_one(label, address, known) -> None:
+    text = HEAD.replace("labels: {", f"labels: {{{label}: m, ")
+    env = f'          args: [m]\n          env: [{{name: VLLM_NIXL_SIDE_CHANNEL_HOST, value: "{address}"}}]\n'
+    word = groups(text + env)[0].members[0].launches[0].env["VLLM_NIXL_SIDE_CHANNEL_HOST"]
+    assert (word.unresolved == "") is known
