@@ -119,12 +119,16 @@ class Finding(NamedTuple):
 
 
 class Need(NamedTuple):
-    """A fact ``of`` a pool or section that would help to settle an undecided verdict, with why it is unknown."""
+    """A fact ``of`` a pool or section that would help to settle an undecided verdict, with why it is unknown.
+
+    ``known`` tells that it is known already, and outside what the evidence covers: stating it settles nothing.
+    """
 
     fact: str
     reason: str
     place: Place | None = None
     of: str = ""
+    known: bool = False
 
 
 class Undecided(NamedTuple):

@@ -102,9 +102,8 @@ def _undecided(rule: Rule, waiting: list[tuple[Scope, Verdict]], scopes: Scopes)
         for leaf in needs(verdict, scope):
             value = leaf.fact.value
             reason = value.reason if isinstance(value, Unknown) else verdict.reason
-            wanted.setdefault(
-                (leaf.name, leaf.fact.owner.name), Need(leaf.name, reason, leaf.fact.place, leaf.fact.owner.name)
-            )
+            owner, known = leaf.fact.owner.name, not isinstance(value, Unknown)
+            wanted.setdefault((leaf.name, owner), Need(leaf.name, reason, leaf.fact.place, owner, known))
     labels = dict.fromkeys(label for scope, _ in waiting for label in scopes.boundaries_of(scope))
     reason = next((verdict.reason for _, verdict in waiting if verdict.reason), "")
     if not wanted and not reason:
@@ -258,7 +257,7 @@ def _settling(undecided: list[Undecided]) -> tuple[tuple[str, int], ...]:
     counts: Counter[str] = Counter()
     alone: Counter[str] = Counter()
     for entry in undecided:
-        names = {_OF_A_POOL.sub("", need.fact) for need in entry.needs}
+        names = {_OF_A_POOL.sub("", need.fact) for need in entry.needs if not need.known}
         counts.update(names)
         if len(names) == 1:
             alone.update(names)

@@ -171,11 +171,18 @@ def _anchors(member: Violation) -> Iterable[tuple[int, Place, str]]:
         said = next((leaf for leaf in silent if leaf.name in labels), None)
         if said is None and subject not in pointed and silent:
             said = silent[0]
+        place = _where_silent(subject) or subject.place
         if said is not None:
             word = SILENT[said.fact.origin]
-            yield _rank(member, said), subject.place, _short(f"{said.fact.path} {word} {shown(said.fact)}")
+            yield _rank(member, said), place, _short(f"{said.fact.path} {word} {shown(said.fact)}")
         elif subject not in pointed and {"handoff", "first"} & set(member.scope.subjects):
-            yield _rank(member, None), subject.place, "the other side"
+            yield _rank(member, None), place, "the other side"
+
+
+def _where_silent(subject: Subject) -> Place | None:
+    """Return where a pool could have said what it does not say: the program of its command line; None without one."""
+    program = subject.section.stated.get("engine.name")
+    return program.place if subject.section.words and program is not None else None
 
 
 def _label(member: Violation, leaf: Leaf) -> str:
