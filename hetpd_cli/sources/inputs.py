@@ -153,6 +153,7 @@ def read_text(source: SourceText, limits: Limits) -> Reading:
     return _read_foreign(source, limits) or Reading(source.path, None, "not-pd", NO_FORMAT)
 
 
+NO_ENGINE = "no inference engine is launched"
 NO_FORMAT = "no known format: a deployment file has `hetpd: 1` at its top"
 
 
@@ -163,6 +164,8 @@ def _read_foreign(source: SourceText, limits: Limits) -> Reading | None:
     from hetpd_cli.sources.launch_lines import NAMES, MarkdownReader, ShellReader
 
     if kubernetes.claims(source):
+        if not kubernetes.concerns(source):
+            return Reading(source.path, "Kubernetes", "not-pd", NO_ENGINE)
         tree = parse(source, limits, collect_ambiguous=False)
         if kubernetes.recognises(tree):
             groups, texts = kubernetes.groups_with_texts(source, tree, limits)
@@ -190,7 +193,7 @@ def _of_groups(
 ) -> Reading:
     """Return a reading of which no deployment has been made yet; ``problems`` count if it turns out to have one."""
     formats = dict.fromkeys(group.format for group in groups)
-    detail = "" if groups else "no inference engine is launched"
+    detail = "" if groups else NO_ENGINE
     return Reading(
         source.path, ", ".join(formats) or None, "not-pd", detail, problems=problems, texts=texts, groups=tuple(groups)
     )

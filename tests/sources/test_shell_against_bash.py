@@ -176,7 +176,7 @@ def by_bash(script: str) -> list[list[str]] | None:
 
 
 @pytest.mark.skipif(BASH is None, reason="there is no bash here")
-# The same scripts in every run: the grammar has quirks of its own (`Q=a''$A- run`), which no run should meet by chance.
+# The same scripts in every run: the grammar has quirks of its own, which no run should meet by chance.
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(scripts)
 def test_words_are_those_of_bash(script: str) -> None:

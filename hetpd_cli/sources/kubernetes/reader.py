@@ -29,6 +29,8 @@ NO_BASE = "a patch: its base is not among the inputs (run `kustomize build`)"
 
 _OBJECT = re.compile(r"^[ \t]*(?:[-{\[][ \t{\[]*)?[\"']?(?:apiVersion|kind)[\"']?[ \t]*:", re.M)
 _RAY = re.compile(r"^[ \t]*[\"']?(?:prefill_config|decode_config)[\"']?[ \t]*:", re.M)
+_SERVES = re.compile(r"prefill|decod|disagg|vllm|sglang|trtllm|tensorrt|dynamo|kv[-_](?:role|connector|transfer)", re.I)
+"""A word without which a manifest concerns no pair: most manifests of a repository have none, and are not parsed."""
 _KUSTOMIZATION = re.compile(r"^(?:resources|bases|components|patches|patchesStrategicMerge)[ \t]*:", re.M)
 _OF_OTHERS = (".md", ".mdx", ".markdown", ".rst", ".py", ".ipynb", ".sh", ".bash", ".slurm", ".sbatch", ".toml", ".go")
 _VERSIONED = frozenset({
@@ -46,6 +48,11 @@ def claims(source: SourceText) -> bool:
     if _OBJECT.search(source.text) or _RAY.search(source.text):
         return True
     return os.path.basename(source.path) in NAMES and _KUSTOMIZATION.search(source.text) is not None  # noqa: PTH119
+
+
+def concerns(source: SourceText) -> bool:
+    """Tell whether a manifest may say something of serving: most of a repository do not, and need not be parsed."""
+    return os.path.basename(source.path) in NAMES or _SERVES.search(source.text) is not None  # noqa: PTH119
 
 
 def recognises(tree: Tree) -> bool:

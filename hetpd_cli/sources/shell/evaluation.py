@@ -232,6 +232,7 @@ def _command(evaluator: Evaluator, node: Node) -> str:
             broken = "a part of the command cannot be read"
         elif child.type not in _NOT_WORDS:
             rest.append(child)
+    torn = _torn(script, before, rest)
     spans = script.words(rest)
     if not spans:
         return _assignments(evaluator, node)
@@ -244,6 +245,10 @@ def _command(evaluator: Evaluator, node: Node) -> str:
     env: dict[str, Word] = {}
     for child in before:
         prefix_word(evaluator, child, env)
+    if torn is not None:
+        for word in evaluator.expand([torn])[0]:
+            name, sign, _ = word.value.partition("=")
+            env[name] = word._replace(text=word.text[len(name + sign) :])
     if not words:
         return GO_ON
     if builtins.program_of(words) == "read":
@@ -252,6 +257,16 @@ def _command(evaluator: Evaluator, node: Node) -> str:
         if len(given) == 1 and builtins.read_string(evaluator, words[1:], env, given[0]):
             return GO_ON
     return builtins.run(evaluator, words, env, incomplete or broken, span)
+
+
+def _torn(script: Script, before: list[Node], rest: list[Node]) -> tuple[int, int] | None:
+    """Return an assignment before a command whose value the parser has torn in two, and take it out of both."""
+    if not before or not rest or script.span(before[-1])[1] != script.span(rest[0])[0]:
+        return None
+    start, end = script.span(before.pop())
+    while rest and script.span(rest[0])[0] == end:
+        end = script.span(rest.pop(0))[1]
+    return start, end
 
 
 def _own_lines(evaluator: Evaluator, before: list[Node], start: int) -> list[Node]:
