@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from hetpd_cli.sources.commands.program import serves_vllm
+from hetpd_cli.sources.commands import program
 from hetpd_cli.sources.launch import Group, Member
 
 if TYPE_CHECKING:
@@ -44,68 +44,13 @@ def launches_engine(words: Sequence[Word]) -> bool:
 
 def engine_of(words: Sequence[Word]) -> str | None:
     """Return the engine that a command launches: ``vllm``, ``sglang``, ``trtllm``."""
-    if not words or _program(words[0]) in _SPEAKERS or not _STARTS.match(words[0].value):
-        return None
-    for number, word in enumerate(words):
-        program = _program(word)
-        following = words[number + 1].value if number + 1 < len(words) else ""
-        if program == "sglang" and following == "serve":
-            return program
-        if serves_vllm(words, number):
-            return "vllm"
-        if program == "trtllm-serve":
-            return None if following.startswith("disaggregated") else "trtllm"
-        if word.value == "-m" or (word.value.endswith("m") and re.fullmatch(r"-[a-zA-Z]*m", word.value)):
-            for module, engine in _MODULES.items():
-                if following == module or following.startswith(module + "."):
-                    return engine
-        if word.value.endswith("vllm/entrypoints/openai/api_server.py"):
-            return "vllm"
-    return None
+    found = program.engine_of(words)
+    return None if found is None else found.runtime
 
 
 def launches_router(words: Sequence[Word]) -> bool:
     """Tell whether a command launches a router or a proxy in front of engines."""
-    if not words or _program(words[0]) in _SPEAKERS:
-        return False
-    for number, word in enumerate(words):
-        following = words[number + 1].value if number + 1 < len(words) else ""
-        if _program(word) in _ROUTERS or (_program(word) == "trtllm-serve" and following == "disaggregated"):
-            return True
-        if word.value == "-m" and following.startswith(_ROUTER_MODULES):
-            return True
-        if number < 4 and re.search(r"(?:proxy|router|load_balance)[\w-]*\.py$", word.value):
-            return True
-    return False
-
-
-_STARTS = re.compile(r"[A-Za-z_./$-]")
-_MODULES = {
-    "vllm.entrypoints": "vllm",
-    "sglang.launch_server": "sglang",
-    "dynamo.vllm": "vllm",
-    "dynamo.sglang": "sglang",
-    "dynamo.trtllm": "trtllm",
-}
-_ROUTERS = frozenset({"vllm-router", "sglang-router", "smg", "llm-d-routing-sidecar", "pd-sidecar"})
-_ROUTER_MODULES = (
-    "sglang_router",
-    "dynamo.frontend",
-    "dynamo.router",
-    "vllm_router",
-    "sglang.srt.disaggregation.mini_lb",
-    "sglang.srt.disaggregation.launch_lb",
-    "smg",
-)
-_SPEAKERS = frozenset(
-    {"echo", "printf", "pkill", "pgrep", "grep", "kill", "killall", "ps", "cat", "tee", "sed", "awk", "pip", "pip3"}
-    | {"curl", "which", "git", "log", "info", "warn", "log_info", "logger", "export", "apt-get", "uv", "wait", "cd"}
-)
-"""Programs whose arguments are only text."""
-
-
-def _program(word: Word) -> str:
-    return word.value.rpartition("/")[2]
+    return program.router_of(words) is not None
 
 
 def _names_engine(text: str) -> bool:
@@ -494,6 +439,6 @@ def seen_through(runs: Sequence[Run], depth: int = 0) -> list[Run]:
 
     found: list[Run] = []
     for run in runs:
-        inner = inner_runs(run) if depth < 4 and _program(run.launch.words[0]) not in _SPEAKERS else None
+        inner = inner_runs(run) if depth < 4 and not program.only_speaks(run.launch.words) else None
         found.extend([run] if inner is None else seen_through(inner, depth + 1))
     return found

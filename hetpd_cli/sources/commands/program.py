@@ -50,6 +50,7 @@ _NO_LAUNCHERS = frozenset(
         "echo", "printf", "cat", "grep", "egrep", "tee", "pkill", "kill", "killall", "pgrep", "ps", "which", "type",
         "ls", "sleep", "curl", "wget", "wait", "export", "pip", "pip3", "uv", "git", "apt", "apt-get", "cp", "mv", "rm",
         "mkdir", "test", "[", "[[", "sed", "awk", "helm", "kubectl", "oc", "read", "trap", "watch", "tail", "head",
+        "cd", "log", "info", "warn", "log_info", "logger",
     }
 )  # fmt: skip
 _MODULES = {
@@ -91,12 +92,19 @@ _ROUTER_PROGRAMS = {
     "pd-sidecar": "llm-d",
     "routing-proxy": "llm-d",
 }
-_ROUTER_FILES = re.compile(r"(?:toy_proxy_server|disagg_proxy\w*|proxy_server\w*|load_balance_proxy\w*)\.py$")
+_ROUTER_FILES = re.compile(r"(?:proxy|router|load_balance)[\w-]*\.py$")
+_STARTS = re.compile(r"[A-Za-z_./$-]")
+_MODULE_FOLLOWS = re.compile(r"-[a-zA-Z]*m")
+
+
+def only_speaks(words: Sequence[Word]) -> bool:
+    """Tell whether a command starts nothing, whatever its arguments name."""
+    return not words or _base(words[0]) in _NO_LAUNCHERS
 
 
 def engine_of(words: Sequence[Word]) -> Program | None:
     """Return the program of an engine that a command runs, or None."""
-    if not words or _base(words[0]) in _NO_LAUNCHERS or words[0].value.startswith("["):
+    if only_speaks(words) or not _STARTS.match(words[0].value):
         return None
     for index, word in enumerate(words):
         if word.value.endswith(":"):
@@ -132,15 +140,19 @@ def implied(words: Sequence[Word], image: str) -> Program | None:
     return None
 
 
+_BEHIND_PYTHON = 4
+"""A script of a router is among the first words of a command: python3, its options, the script."""
+
+
 def router_of(words: Sequence[Word]) -> Program | None:
     """Return the router that a command runs, or None."""
-    if not words or _base(words[0]) in _NO_LAUNCHERS:
+    if only_speaks(words):
         return None
     for index, word in enumerate(words):
         rest = tuple(words[index + 1 :])
-        module = word.value if index and words[index - 1].value == "-m" else ""
+        module = word.value if index and _MODULE_FOLLOWS.fullmatch(words[index - 1].value) else ""
         name = _ROUTER_MODULES.get(module) or _ROUTER_PROGRAMS.get(_base(word))
-        if name is None and _ROUTER_FILES.search(word.value):
+        if name is None and index < _BEHIND_PYTHON and _ROUTER_FILES.search(word.value):
             name = "proxy"
         if name is None and _base(word) == "trtllm-serve" and rest and rest[0].value == "disaggregated":
             name, rest = "trtllm-serve", rest[1:]
@@ -153,7 +165,7 @@ def _engine_at(words: Sequence[Word], index: int, word: Word) -> Program | None:
     rest = tuple(words[index + 1 :])
     following = rest[0].value if rest else ""
     base = _base(word)
-    if index and words[index - 1].value == "-m":
+    if index and _MODULE_FOLLOWS.fullmatch(words[index - 1].value):
         if word.value == "vllm.entrypoints.cli.main" and following == "serve":
             return Program("vllm", rest[1:], word.place, takes_model=True)
         found = _MODULES.get(word.value)
