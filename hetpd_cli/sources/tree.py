@@ -26,15 +26,15 @@ from yaml.events import (
 )
 
 from hetpd_cli.findings import LabelledPlace
-from hetpd_cli.sources.embedded import Embedded, EmbeddedPositions
 from hetpd_cli.sources.problems import Problem
 from hetpd_cli.sources.scalars import disagreement, resolve, spellings
-from hetpd_cli.sources.text import Positions
+from hetpd_cli.sources.text import Positions, SourceText
 
 if TYPE_CHECKING:
     from hetpd_cli.places import Place
+    from hetpd_cli.sources.embedded import Embedded
     from hetpd_cli.sources.scalars import Value
-    from hetpd_cli.sources.text import Limits, SourceText
+    from hetpd_cli.sources.text import Limits
 
 MERGE = "<<"
 
@@ -143,8 +143,7 @@ def parse(source: SourceText | Embedded, limits: Limits, *, collect_ambiguous: b
     unusable alias or merge key is left out and reading goes on. ``collect_ambiguous`` asks for a problem per
     plain scalar that YAML 1.1 and 1.2 read differently (not to be asked of JSON).
     """
-    positions = EmbeddedPositions(source) if isinstance(source, Embedded) else Positions(source)
-    builder = _Builder(positions, limits, collect_ambiguous)
+    builder = _Builder(_positions(source), limits, collect_ambiguous)
     # Every node and mark is a tracked object: with the collector on, a large file takes four times as long.
     collecting = gc.isenabled()
     gc.disable()
@@ -154,6 +153,14 @@ def parse(source: SourceText | Embedded, limits: Limits, *, collect_ambiguous: b
         if collecting:
             gc.enable()
     return Tree(tuple(builder.documents), tuple(builder.problems))
+
+
+def _positions(source: SourceText | Embedded) -> Positions:
+    if isinstance(source, SourceText):
+        return Positions(source)
+    from hetpd_cli.sources.embedded import EmbeddedPositions
+
+    return EmbeddedPositions(source)
 
 
 class _RefusedError(Exception):
