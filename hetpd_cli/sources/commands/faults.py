@@ -7,6 +7,7 @@ argument is reported that is in no table and almost one that is. A release that 
 from __future__ import annotations
 
 import json
+import re
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ _EDITS = 2
 
 def faults(context: Context) -> list[Problem]:
     """Return what is wrong with the arguments of a command."""
-    found = [*_unknown(context), *_duplicates(context), *_values(context)]
+    found = [*_unknown(context), *_duplicates(context), *_values(context), *_torn_lines(context)]
     broken = list(_broken(context))
     if not broken:
         found += _transfer_keys(context)
@@ -198,6 +199,22 @@ def _duplicates(context: Context) -> Iterator[Problem]:
             *(LabelledPlace(_place_of(one), "has no effect") for one in differing),
         )
         yield Problem("duplicate-argument", what, places, "leave one of them")
+
+
+_BLANK_BEHIND = re.compile(r"[ \t]*(\\[ \t]+)\r?\n[ \t]*(?=--?[A-Za-z])")
+
+
+def _torn_lines(context: Context) -> Iterator[Problem]:
+    """Yield that a line should go on on the next one and does not: a blank stands behind its backslash."""
+    for word in context.program.words[-1:]:
+        if not word.text.pieces or not word.place.start <= word.text.pieces[-1].start < word.place.end:
+            continue  # put in from elsewhere
+        positions = word.text.pieces[-1].positions
+        found = _BLANK_BEHIND.match(positions.text, word.place.end)
+        if found is not None:
+            place = positions.place(found.start(1), found.end(1))
+            message = "a blank behind the backslash ends the command here: what follows is no argument of it"
+            yield _problem("torn-line", message, place, "a blank behind the backslash")
 
 
 def _once(context: Context, given: Given) -> bool:
