@@ -164,7 +164,10 @@ def _fault(one: Given) -> str | None:
     if not one.value.strip():
         return f"{one.option} needs a value"
     if one.fact == "engine.version":
-        return None if is_version(one.value) else f"{one.option}: {one.value} is no version"
+        if not is_version(one.value):
+            return f"{one.option}: {one.value} is no version"
+        # No engine has had a release without a dot: 24 for 0.24.0 would match none and settle nothing.
+        return None if "." in one.value else f"{one.option}: {one.value} is no release, write it in full, as 0.24.0"
     if one.fact == "model.id":
         guess = _misspelt_model(one.value)
         return f"{one.option}: no table knows {one.value}{did_you_mean(guess)}" if guess else None

@@ -139,6 +139,7 @@ def test_the_option_goes_before_an_assumption_and_the_assumption_is_not_blamed()
         (Options(model="Qwen/Qwn3-32B"), "Qwen/Qwen3-32B"),
         (Options(model=""), None),
         (Options(engine_versions=("latest",)), None),
+        (Options(engine_versions=("24",)), None),
         (Options(engine_versions=("vlm=0.24.0",)), "vllm"),
         (Options(engine_versions=("vllm=",)), None),
     ],
