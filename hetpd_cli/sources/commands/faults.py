@@ -274,7 +274,7 @@ def _broken_json(given: Given, value: Value) -> Problem | None:
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
-        at = min(error.pos, len(text) - 1)
+        at = len(text[: error.pos + 1].rstrip()) - 1
         message = f"{given.spelled} is no JSON: {error.msg[0].lower()}{error.msg[1:]}"
         return _problem("broken-json", message, value.text.place(at, at + 1), "not JSON from here on")
     except (RecursionError, ValueError):

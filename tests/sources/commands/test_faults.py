@@ -53,6 +53,7 @@ def test_a_plugin_may_bring_arguments() -> None:
         ('{"kv_connector":"NixlConnector","kv_role":"kv_both"}', []),
         ('{"kv_connector":"NixlConnector" "kv_role":"kv_both"}', [("broken-json", '"')]),
         ("{kv_connector:NixlConnector}", [("broken-json", "k")]),
+        ('{"kv_connector":"Nixl\n  Connector"}', [("broken-json", "l")]),
         ('{"kv_connector":$NAME}', []),
         ('{"kv_conector":"NixlConnector","kv_role":"kv_both"}', [("unknown-transfer-key", '"kv_conector"')]),
         (
