@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from hetpd_cli.sources.commands import program
-from hetpd_cli.sources.launch import Group, Member
+from hetpd_cli.sources.launch import VISIBLE, Group, Member
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -351,16 +351,6 @@ def _role_by_flags(words: Sequence[Word]) -> str | None:
     return None
 
 
-_VISIBLE = (
-    "CUDA_VISIBLE_DEVICES",
-    "ASCEND_RT_VISIBLE_DEVICES",
-    "HIP_VISIBLE_DEVICES",
-    "ROCR_VISIBLE_DEVICES",
-    "ZE_AFFINITY_MASK",
-    "HABANA_VISIBLE_MODULES",
-)
-
-
 def _settings(run: Run, engine: str) -> Section:
     """Return what stands around a launch: the devices that it sees, and its image."""
     from hetpd_cli.deployment import CLOSED, Section, Stated
@@ -383,7 +373,7 @@ def _settings(run: Run, engine: str) -> Section:
 
 def devices(env: Mapping[str, Word]) -> tuple[Word, int] | None:
     """Return the variable that says which devices are seen, and how many these are."""
-    for name in _VISIBLE:
+    for name in VISIBLE:
         word = env.get(name)
         if word is None or word.unresolved:
             continue
