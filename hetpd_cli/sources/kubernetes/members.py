@@ -18,6 +18,7 @@ from hetpd_cli.sources.kubernetes.roles import (
     stated_role,
 )
 from hetpd_cli.sources.launch import VISIBLE, Launch, Member, Word
+from hetpd_cli.sources.several_nodes import in_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -244,7 +245,16 @@ def _state_devices(section: Section, one: Container, part: Part, pod: Node, inpu
     elif isinstance(nodes.value, int):
         total = each + (nodes.value - 1) * _on_others(part, inputs, each)
         written = None if nodes.value == 1 else f"{each} on each of {nodes.value} nodes"
-        section.stated["devices_per_worker"] = Stated(total, asked.place, written)
+        counted = Stated(total, asked.place, written)
+        section.stated["devices_per_worker"] = counted if nodes.value > 1 else _with_other_pods(counted, one)
+
+
+def _with_other_pods(counted: Stated, one: Container) -> Stated:
+    """Return the devices of a worker whose object makes single pods, which may be nodes of one worker by their commands."""
+    for launch in one.launches:
+        if containers.is_engine(launch):
+            return in_all(counted, launch, "sglang" if any("sglang" in word.value for word in launch.words) else "")
+    return counted
 
 
 def _are_shared(one: Container) -> bool:

@@ -182,3 +182,19 @@ def test_devices_of_a_container_with_several_engines(script: str, devices: objec
     text = HEAD.replace("[vllm, serve, m]", f"[sh, -c, '{script}']").replace("ANNOTATIONS", "{}")
     found = members(text.replace("RESOURCES", "{limits: {nvidia.com/gpu: 2}}"))["decode"]
     assert settings(found)["devices_per_worker"] == devices
+
+
+@pytest.mark.parametrize(
+    ("command", "devices"),
+    [
+        ("[sglang, serve, --nnodes, '2', --node-rank, '0', --tp, '16']", 16),
+        ("[sglang, serve, --nnodes=1, --tp, '8']", 8),
+        ("[vllm, serve, m, --nnodes=2, --node-rank=0, -tp, '16']", "the ranks of the worker are on several nodes"),
+        ("[vllm, serve, m, --distributed-executor-backend, ray]", "Ray may use devices of other nodes"),
+        ("[vllm, serve, m, --distributed-executor-backend, mp]", 8),
+    ],
+)
+def test_single_pods_that_are_nodes_of_one_worker(command: str, devices: object) -> None:
+    text = HEAD.replace("[vllm, serve, m]", command).replace("ANNOTATIONS", "{}")
+    found = members(text.replace("RESOURCES", "{limits: {nvidia.com/gpu: 8}}"))["decode"]
+    assert settings(found)["devices_per_worker"] == devices
