@@ -180,7 +180,7 @@ def distance(one: str, other: str) -> int:
 def _duplicates(context: Context) -> Iterator[Problem]:
     found: dict[str, list[Given]] = {}
     for given in context.arguments.given:
-        if not given.of_file and len(given.values) <= 1:
+        if not given.of_file and len(given.values) <= 1 and not _is_level(given):
             found.setdefault(given.name, []).append(given)
     for same in found.values():
         *before, last = same
@@ -198,6 +198,12 @@ def _duplicates(context: Context) -> Iterator[Problem]:
             *(LabelledPlace(_place_of(one), "has no effect") for one in differing),
         )
         yield Problem("duplicate-argument", what, places, "leave one of them")
+
+
+def _is_level(given: Given) -> bool:
+    """Tell whether an argument is ``-O3``, which vLLM takes beside the other keys of ``--compilation-config``."""
+    is_of_it = given.spelled == "-O" and given.name == "compilation-config"
+    return is_of_it and bool(given.values) and given.values[0].source.isdigit()
 
 
 def _once(context: Context, given: Given) -> bool:

@@ -250,7 +250,7 @@ def _state_devices(section: Section, one: Container, part: Part, pod: Node, inpu
 
 
 def _with_other_pods(counted: Stated, one: Container) -> Stated:
-    """Return the devices of a worker whose object makes single pods, which may be nodes of one worker by their commands."""
+    """Return the devices of a worker whose pods are single ones, but may be nodes of one worker by their command."""
     for launch in one.launches:
         if containers.is_engine(launch):
             return in_all(counted, launch, "sglang" if any("sglang" in word.value for word in launch.words) else "")

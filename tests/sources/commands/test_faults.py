@@ -30,6 +30,8 @@ START = "vllm serve m "
         ("--block-size --enforce-eager", None, []),
         ("--block-size --block-size 64", None, [("invalid-argument-value", "--block-size")]),
         ("--block-size 32 --block-size 64", None, [("duplicate-argument", "64")]),
+        ("-O3 -O.cudagraph_mode=FULL", "0.11.0", []),
+        ("-O3 --compilation-config {}", VERSION, []),
         ("--max_model_len 8192 --enforce-eager", VERSION, []),
         ("--tensor-parallel-siz 2", VERSION, []),
     ],
