@@ -134,14 +134,14 @@ _ASSIGNED = re.compile(r"""\b([A-Za-z_]\w*)\+?=(?:"(?:[^"\\]|\\.)*|'[^']*|\([^()
 
 
 def _by_function(stem: str, runs: list[Run]) -> list[tuple[str, list[Run]]]:
-    """Return the launches of each function if several launch both roles: a script that can set up several pairs."""
+    """Return the launches of each function, or branch, if several launch both roles: a script of several pairs."""
     functions: dict[str, list[Run]] = {}
     for run in runs:
-        functions.setdefault(run.function, []).append(run)
+        functions.setdefault(run.function or run.branch, []).append(run)
     pairs = [name for name, own in functions.items() if name and {_role(run, "") for run in own} >= set(_ROLES)]
     if len(pairs) < 2:
         return [(stem, runs)]
-    rest = [run for run in runs if run.function not in pairs]
+    rest = [run for run in runs if (run.function or run.branch) not in pairs]
     parts = [(name, functions[name]) for name in pairs]
     return [*parts, (stem, rest)] if any(launches_engine(run.launch.words) for run in rest) else parts
 
