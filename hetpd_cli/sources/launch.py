@@ -90,3 +90,14 @@ class Group(NamedTuple):
     problems: tuple[Problem, ...] = ()
     unresolved: str = ""
     joins: bool = True
+
+
+VISIBLE = (
+    "CUDA_VISIBLE_DEVICES",
+    "ASCEND_RT_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+    "ZE_AFFINITY_MASK",
+    "HABANA_VISIBLE_MODULES",
+)
+"""Variables that list the devices that a process sees."""

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from hetpd_cli.sources.commands import program
-from hetpd_cli.sources.launch import Group, Member
+from hetpd_cli.sources.launch import VISIBLE, Group, Member
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -134,14 +134,14 @@ _ASSIGNED = re.compile(r"""\b([A-Za-z_]\w*)\+?=(?:"(?:[^"\\]|\\.)*|'[^']*|\([^()
 
 
 def _by_function(stem: str, runs: list[Run]) -> list[tuple[str, list[Run]]]:
-    """Return the launches of each function if several launch both roles: a script that can set up several pairs."""
+    """Return the launches of each function, or branch, if several launch both roles: a script of several pairs."""
     functions: dict[str, list[Run]] = {}
     for run in runs:
-        functions.setdefault(run.function, []).append(run)
+        functions.setdefault(run.function or run.branch, []).append(run)
     pairs = [name for name, own in functions.items() if name and {_role(run, "") for run in own} >= set(_ROLES)]
     if len(pairs) < 2:
         return [(stem, runs)]
-    rest = [run for run in runs if run.function not in pairs]
+    rest = [run for run in runs if (run.function or run.branch) not in pairs]
     parts = [(name, functions[name]) for name in pairs]
     return [*parts, (stem, rest)] if any(launches_engine(run.launch.words) for run in rest) else parts
 
@@ -351,16 +351,6 @@ def _role_by_flags(words: Sequence[Word]) -> str | None:
     return None
 
 
-_VISIBLE = (
-    "CUDA_VISIBLE_DEVICES",
-    "ASCEND_RT_VISIBLE_DEVICES",
-    "HIP_VISIBLE_DEVICES",
-    "ROCR_VISIBLE_DEVICES",
-    "ZE_AFFINITY_MASK",
-    "HABANA_VISIBLE_MODULES",
-)
-
-
 def _settings(run: Run, engine: str) -> Section:
     """Return what stands around a launch: the devices that it sees, and its image."""
     from hetpd_cli.deployment import CLOSED, Section, Stated
@@ -383,7 +373,7 @@ def _settings(run: Run, engine: str) -> Section:
 
 def devices(env: Mapping[str, Word]) -> tuple[Word, int] | None:
     """Return the variable that says which devices are seen, and how many these are."""
-    for name in _VISIBLE:
+    for name in VISIBLE:
         word = env.get(name)
         if word is None or word.unresolved:
             continue

@@ -65,6 +65,7 @@ def _around(inner: Run, outer: Run) -> Run:
         container=inner.container or outer.container,
         image=inner.image or outer.image,
         gpus=inner.gpus or outer.gpus,
+        branch=inner.branch or outer.branch,
     )
 
 

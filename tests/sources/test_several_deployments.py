@@ -62,6 +62,18 @@ def test_a_function_for_each_role_is_one_pair() -> None:
     assert pools(text + "start_prefill\nstart_decode\n") == [PAIR]
 
 
+def test_branches_that_each_launch_a_pair() -> None:
+    pair = f"vllm serve m {PRODUCER} & vllm serve m {CONSUMER} &"
+    assert pools(f"if [ $X ]; then {pair}\nelse {pair}\nfi\n") == [PAIR, PAIR]
+    assert pools(f"case $1 in\na) {pair};;\nb) {pair};;\nesac\n".replace("&;;", "& ;;")) == [PAIR, PAIR]
+
+
+def test_a_branch_for_each_role_is_one_pair() -> None:
+    text = f"case $1 in\np) vllm serve m {PRODUCER} ;;\nd) vllm serve m {CONSUMER} ;;\nesac\n"
+    assert pools(text) == [PAIR]
+    assert pools(text.replace("case $1 in", "case $(hostname) in")) == [PAIR]
+
+
 def test_comments_further_up_name_roles() -> None:
     text = f"""# Start prefill instance
 PORT=1

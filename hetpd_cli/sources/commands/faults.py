@@ -181,7 +181,7 @@ def distance(one: str, other: str) -> int:
 def _duplicates(context: Context) -> Iterator[Problem]:
     found: dict[str, list[Given]] = {}
     for given in context.arguments.given:
-        if not given.of_file and len(given.values) <= 1:
+        if not given.of_file and len(given.values) <= 1 and not _is_level(given):
             found.setdefault(given.name, []).append(given)
     for same in found.values():
         *before, last = same
@@ -215,6 +215,12 @@ def _torn_lines(context: Context) -> Iterator[Problem]:
             place = positions.place(found.start(1), found.end(1))
             message = "a blank behind the backslash ends the command here: what follows is no argument of it"
             yield _problem("torn-line", message, place, "a blank behind the backslash")
+
+
+def _is_level(given: Given) -> bool:
+    """Tell whether an argument is ``-O3``, which vLLM takes beside the other keys of ``--compilation-config``."""
+    is_of_it = given.spelled == "-O" and given.name == "compilation-config"
+    return is_of_it and bool(given.values) and given.values[0].source.isdigit()
 
 
 def _once(context: Context, given: Given) -> bool:
@@ -291,7 +297,7 @@ def _broken_json(given: Given, value: Value) -> Problem | None:
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
-        at = min(error.pos, len(text) - 1)
+        at = len(text[: error.pos + 1].rstrip()) - 1
         message = f"{given.spelled} is no JSON: {error.msg[0].lower()}{error.msg[1:]}"
         return _problem("broken-json", message, value.text.place(at, at + 1), "not JSON from here on")
     except (RecursionError, ValueError):

@@ -173,9 +173,10 @@ def _launches(
         inline, index = _shell_options(words)
         if index < len(words):
             script = words[index].text if inline else _mounted(words[index].value, mounted)
-            rest = words[index + 1 :] if inline else words[index:]
+            # Behind the text of `-c` stands `$0`; a file's path is its own.
+            rest = words[index + 2 :] if inline else words[index + 1 :]
     else:
-        script, rest = _mounted(words[0].value, mounted), words
+        script, rest = _mounted(words[0].value, mounted), words[1:]
     if script is None or depth >= _DEEPEST or not inputs.spend(_PARSED * len(script.text)):
         return [Launch(tuple(words), env, words[0].place)]
     from hetpd_cli.sources.shell import commands

@@ -10,7 +10,6 @@ from hetpd_cli.sources.kubernetes.nodes import (
     items,
     mapping,
     merged,
-    named,
     pairs,
     sequence,
     text,
@@ -147,8 +146,3 @@ def _component(component: Node, spec: Node, found: Object, inputs: Inputs) -> Pa
         (_workers(component, found, text(name), inputs),), (Count(at(component, "multinode", "nodeCount"), 1),),
         _variables(component), _env(spec.get("env"), spec.get("envs"), component.get("env")),
     )  # fmt: skip
-
-
-def main_container(containers: list[Node]) -> Node | None:
-    """Return the container that Dynamo runs the component in."""
-    return named(containers, "main")

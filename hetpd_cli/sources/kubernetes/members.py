@@ -17,7 +17,8 @@ from hetpd_cli.sources.kubernetes.roles import (
     role_of_name,
     stated_role,
 )
-from hetpd_cli.sources.launch import Launch, Member, Word
+from hetpd_cli.sources.launch import VISIBLE, Launch, Member, Word
+from hetpd_cli.sources.several_nodes import in_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -185,7 +186,7 @@ def settings_of(one: Container, part: Part, pod: Node, inputs: Inputs, *, patch:
     workers = number_of(part.workers, part, patch=patch)
     if workers is not None:
         section.stated["workers"] = workers
-    _state_devices(section, one.node, part, pod, inputs)
+    _state_devices(section, one, part, pod, inputs)
     network = pod.get("hostNetwork")
     if network is not None and isinstance(network.value, bool):
         section.stated["host_network"] = Stated(network.value, network.place)
@@ -224,9 +225,9 @@ def number_of(counts: tuple[Count, ...], part: Part, *, patch: bool) -> Stated |
     return Stated(product, place, None if len(factors) == 1 else said)
 
 
-def _state_devices(section: Section, container: Node, part: Part, pod: Node, inputs: Inputs) -> None:
-    asked = devices.devices(container, pod, inputs)
-    kind = devices.accelerator(container, pod, inputs)
+def _state_devices(section: Section, one: Container, part: Part, pod: Node, inputs: Inputs) -> None:
+    asked = devices.devices(one.node, pod, inputs)
+    kind = devices.accelerator(one.node, pod, inputs)
     if kind is not None:
         section.stated["accelerator"] = kind
     if asked is None:
@@ -237,12 +238,34 @@ def _state_devices(section: Section, container: Node, part: Part, pod: Node, inp
     each = asked.number
     if each is None:
         section.stated["devices_per_worker"] = Stated(Unknown(asked.unknown), asked.place)
+    elif _are_shared(one):
+        section.stated["devices_per_worker"] = Stated(Unknown("several engines share them"), asked.place)
     elif nodes is None or isinstance(nodes.value, Unknown):
         section.stated["devices_per_worker"] = Stated(Unknown("the number of nodes is not known"), asked.place)
     elif isinstance(nodes.value, int):
         total = each + (nodes.value - 1) * _on_others(part, inputs, each)
         written = None if nodes.value == 1 else f"{each} on each of {nodes.value} nodes"
-        section.stated["devices_per_worker"] = Stated(total, asked.place, written)
+        counted = Stated(total, asked.place, written)
+        section.stated["devices_per_worker"] = counted if nodes.value > 1 else _with_other_pods(counted, one)
+
+
+def _with_other_pods(counted: Stated, one: Container) -> Stated:
+    """Return the devices of a worker whose pods are single ones, but may be nodes of one worker by their command."""
+    for launch in one.launches:
+        if containers.is_engine(launch):
+            return in_all(counted, launch, "sglang" if any("sglang" in word.value for word in launch.words) else "")
+    return counted
+
+
+def _are_shared(one: Container) -> bool:
+    """Tell whether a container starts several engines, each on devices of its own."""
+    seen = set()
+    for launch in one.launches:
+        if containers.is_engine(launch):
+            values = [word.value for word in launch.words]
+            first = values[values.index("--base-gpu-id") + 1 :][:1] if "--base-gpu-id" in values else []
+            seen.add((*first, *(launch.env[name].value for name in VISIBLE if name in launch.env)))
+    return len(seen) > 1
 
 
 def _on_others(part: Part, inputs: Inputs, otherwise: int) -> int:

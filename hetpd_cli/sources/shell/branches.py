@@ -31,10 +31,13 @@ def undecided(evaluator: Evaluator, bodies: Sequence[Callable[[], str]]) -> str:
     ends: list[tuple[dict[str, Value], set[str]]] = []
     signals: list[str] = []
     arguments = []
-    for body in bodies:
+    begun = len(evaluator.runs)
+    for number, body in enumerate(bodies):
         state.restore(saved)
         evaluator.budget.spend(len(saved[0]) * 2)
+        first = len(evaluator.runs)
         signal = body()
+        _mark(evaluator, first, f"branch {number + 1} from {begun}")
         if signal in _ENDED:
             signals.append(signal)
         else:
@@ -61,6 +64,12 @@ def undecided(evaluator: Evaluator, bodies: Sequence[Callable[[], str]]) -> str:
     elif arguments:
         state.arguments = arguments[0]
     return ""
+
+
+def _mark(evaluator: Evaluator, first: int, branch: str) -> None:
+    for at in range(first, len(evaluator.runs)):
+        if not evaluator.runs[at].branch:
+            evaluator.runs[at] = evaluator.runs[at]._replace(branch=branch)
 
 
 def _joined(name: str, values: Sequence[Value | None], own_defaults: bool) -> Value:

@@ -40,7 +40,8 @@ class Run(NamedTuple):
     ``log`` is where its output goes; ``comment`` is what stands right above it and, line by line, above what it is
     in; ``before`` holds the other comments since the last command, the latest first;
     ``said`` what the script printed last. ``container`` names what it runs in,
-    ``gpus`` how many devices that has; ``variable`` whose value the command is written in.
+    ``gpus`` how many devices that has; ``variable`` whose value the command is written in. ``branch`` tells apart the
+    commands of branches of which one is taken, and nobody knows which.
     """
 
     launch: Launch
@@ -53,6 +54,7 @@ class Run(NamedTuple):
     gpus: tuple[Word, int] | None = None
     before: tuple[str, ...] = ()
     variable: str = ""
+    branch: str = ""
 
 
 class Evaluator:

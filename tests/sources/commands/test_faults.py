@@ -30,6 +30,8 @@ START = "vllm serve m "
         ("--block-size --enforce-eager", None, []),
         ("--block-size --block-size 64", None, [("invalid-argument-value", "--block-size")]),
         ("--block-size 32 --block-size 64", None, [("duplicate-argument", "64")]),
+        ("-O3 -O.cudagraph_mode=FULL", "0.11.0", []),
+        ("-O3 --compilation-config {}", VERSION, []),
         ("--max_model_len 8192 --enforce-eager", VERSION, []),
         ("--tensor-parallel-siz 2", VERSION, []),
     ],
@@ -53,6 +55,7 @@ def test_a_plugin_may_bring_arguments() -> None:
         ('{"kv_connector":"NixlConnector","kv_role":"kv_both"}', []),
         ('{"kv_connector":"NixlConnector" "kv_role":"kv_both"}', [("broken-json", '"')]),
         ("{kv_connector:NixlConnector}", [("broken-json", "k")]),
+        ('{"kv_connector":"Nixl\n  Connector"}', [("broken-json", "l")]),
         ('{"kv_connector":$NAME}', []),
         ('{"kv_conector":"NixlConnector","kv_role":"kv_both"}', [("unknown-transfer-key", '"kv_conector"')]),
         (

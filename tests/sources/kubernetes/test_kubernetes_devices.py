@@ -166,3 +166,35 @@ def test_machine_types_name_rows_of_the_table() -> None:
     assert all(row("accelerators", accelerator) for _, accelerator in MACHINE_TYPES)
     assert accelerator_of_name("g6e.12xlarge") == "l40s"
     assert accelerator_of_name("ml.p5en.48xlarge") == "h200-sxm"
+
+
+@pytest.mark.parametrize(
+    ("script", "devices"),
+    [
+        ("for i in 0 1; do CUDA_VISIBLE_DEVICES=$i vllm serve m & done", "several engines share them"),
+        ("HIP_VISIBLE_DEVICES=0 vllm serve m & vllm serve m", "several engines share them"),
+        ("sglang serve --base-gpu-id 0 & sglang serve --base-gpu-id 1", "several engines share them"),
+        ("if [ $X = 1 ]; then vllm serve m -tp 2; else vllm serve m --headless; fi", 2),
+        ("CUDA_VISIBLE_DEVICES=0 python3 prepare.py; vllm serve m", 2),
+    ],
+)
+def test_devices_of_a_container_with_several_engines(script: str, devices: object) -> None:
+    text = HEAD.replace("[vllm, serve, m]", f"[sh, -c, '{script}']").replace("ANNOTATIONS", "{}")
+    found = members(text.replace("RESOURCES", "{limits: {nvidia.com/gpu: 2}}"))["decode"]
+    assert settings(found)["devices_per_worker"] == devices
+
+
+@pytest.mark.parametrize(
+    ("command", "devices"),
+    [
+        ("[sglang, serve, --nnodes, '2', --node-rank, '0', --tp, '16']", 16),
+        ("[sglang, serve, --nnodes=1, --tp, '8']", 8),
+        ("[vllm, serve, m, --nnodes=2, --node-rank=0, -tp, '16']", "the ranks of the worker are on several nodes"),
+        ("[vllm, serve, m, --distributed-executor-backend, ray]", "Ray may use devices of other nodes"),
+        ("[vllm, serve, m, --distributed-executor-backend, mp]", 8),
+    ],
+)
+def test_single_pods_that_are_nodes_of_one_worker(command: str, devices: object) -> None:
+    text = HEAD.replace("[vllm, serve, m]", command).replace("ANNOTATIONS", "{}")
+    found = members(text.replace("RESOURCES", "{limits: {nvidia.com/gpu: 8}}"))["decode"]
+    assert settings(found)["devices_per_worker"] == devices

@@ -176,6 +176,25 @@ def test_a_mounted_script_is_the_command() -> None:
     assert line(member.launches[0]) == "vllm serve m"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "[/s/run.sh]\n          args: [m, '8']",
+        "[bash, -e, /s/run.sh, m, '8']",
+        "[sh, -c, 'bash /s/run.sh m 8']",
+        "[sh, -c, '/s/run.sh $1 $2', --]\n          args: [m, '8']",
+        "[sh, -c, 'vllm serve \"$1\" -tp \"$2\"', --]\n          args: [m, '8']",
+        "[sh, -c, 'vllm serve \"$@\"', --]\n          args: [m, -tp, '8']",
+    ],
+)
+def test_the_first_argument_of_a_script_stands_behind_its_name(command: str) -> None:
+    text = HEAD + f"          command: {command}\n          volumeMounts: [{{name: c, mountPath: /s}}]\n"
+    text += "      volumes: [{name: c, configMap: {name: s}}]\n---\nkind: ConfigMap\napiVersion: v1\n"
+    text += "metadata: {name: s}\ndata:\n  run.sh: vllm serve $1 -tp ${2:-1}\n"
+    (member,) = groups(text)[0].members
+    assert line(member.launches[0]) == "vllm serve m -tp 8"
+
+
 def test_sidecars_stand_beside() -> None:
     text = HEAD + "          command: [vllm, serve, m]\n"
     text += "      initContainers:\n        - name: routing-proxy\n          image: ghcr.io/llm-d/llm-d-routing-sidecar:v1\n"
