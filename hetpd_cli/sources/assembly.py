@@ -292,7 +292,9 @@ def _join_halves(units: list[Unit], *, two_inputs: bool) -> None:
     in_directory = _Scope(_directory, (_both_stems, _file_stem, _name_stem, _nothing))
     anywhere = _Scope(_nothing, (_nothing,))
     for scope in (in_file, in_directory, *((anywhere,) if two_inputs else ())):
-        for together in _by(units, scope.of):
+        # Within one file even objects that declare whole deployments may be halves of one, behind a router of routers.
+        open_to_it = [unit for unit in units if scope is in_file or all(group.joins for group in unit.groups)]
+        for together in _by(open_to_it, scope.of):
             for key in scope.keys:
                 for alike in _by([unit for unit in together if unit in units], key):
                     if _fit(alike, sure=key is not _nothing and key(alike[0]) != ""):
@@ -303,7 +305,7 @@ def _by(units: list[Unit], key: Callable[[Unit], object]) -> list[list[Unit]]:
     """Return the halves of each key that has both."""
     found: dict[object, list[Unit]] = {}
     for unit in units:
-        if unit.half is not None and all(group.joins for group in unit.groups):
+        if unit.half is not None:
             found.setdefault(key(unit), []).append(unit)
     return [halves for halves in found.values() if {unit.half for unit in halves} >= set(ROLES)]
 
@@ -366,6 +368,8 @@ def _finished(index: int, reading: Reading, units: list[Unit], texts: Sequence[S
     parted = [unit for unit in units if unit not in own and any(part.reading == index for part in _parts(unit))]
     readable = [unit for unit in own if _is_pair(unit)]
     elsewhere = [unit for unit in parted if _is_pair(unit)]
+    # A half that is left over beside a pair is looked at too, unless it is only an alternative that a text shows.
+    readable += [unit for unit in own if readable and _is_half(unit) and not _is_text(unit)]
     if not readable and not elsewhere:
         readable = [unit for unit in own if _is_half(unit)]
         elsewhere = [unit for unit in parted if _is_half(unit)]
