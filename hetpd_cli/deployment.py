@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from hetpd_cli.facts.values import STATED, Unknown, Value
+from hetpd_cli.facts.values import STATED, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -137,8 +137,3 @@ class Deployment(NamedTuple):
     def pool(self, name: str) -> Pool | None:
         """Return the pool called ``name``."""
         return next((pool for pool in self.pools if pool.name == name), None)
-
-
-def is_unknown(value: object) -> bool:
-    """Tell whether ``value`` is unknown."""
-    return isinstance(value, Unknown)

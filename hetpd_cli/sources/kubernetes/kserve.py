@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from hetpd_cli.sources.kubernetes.objects import Inputs, Object
     from hetpd_cli.sources.tree import Node
 
-WORKLOAD = ("template", "worker", "parallelism", "replicas", "scaling", "labels", "annotations")
-"""What decode has at the top of ``spec`` and prefill under ``spec.prefill``."""
-
 
 def service_parts(found: Object, spec: Node, inputs: Inputs) -> Iterator[Part]:
     """Yield decode and prefill, the configurations of ``baseRefs`` laid below where they are in the input."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hetpd_cli.deployment import Section, Stated
 from hetpd_cli.facts.values import DEFAULT, Unknown
 from hetpd_cli.sources.kubernetes import containers, devices
-from hetpd_cli.sources.kubernetes.nodes import at, integer, is_null, items, mapping, named, text
+from hetpd_cli.sources.kubernetes.nodes import at, integer, is_null, items, mapping, text
 from hetpd_cli.sources.kubernetes.objects import labels
 from hetpd_cli.sources.kubernetes.roles import (
     is_beside,
@@ -178,6 +178,7 @@ def _member(one: Container, named_as: Named, settings: Section, *, patch: bool) 
 
 
 def settings_of(one: Container, part: Part, pod: Node, inputs: Inputs, *, patch: bool) -> Section:
+    """Return what a pod says of its pool beside the command: image, number, devices, networks."""
     section = Section("pool", part.place)
     image = one.node.get("image")
     if image is not None and text(image):
@@ -278,6 +279,3 @@ def _on_others(part: Part, inputs: Inputs, otherwise: int) -> int:
         if asked is not None and asked.number is not None:
             return asked.number
     return otherwise
-
-
-__all__ = ["Container", "PartRead", "Word", "named", "number_of", "read_part"]

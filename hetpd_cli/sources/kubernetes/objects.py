@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.sources.embedded import Embedded, of_scalar, put_in
-from hetpd_cli.sources.kubernetes.nodes import at, is_null, items, merged, named, pairs, text
+from hetpd_cli.sources.kubernetes.nodes import at, is_null, items, merged, pairs, text
 from hetpd_cli.sources.text import Positions, SourceText
 
 if TYPE_CHECKING:
@@ -227,6 +227,3 @@ def labels(*nodes: Node | None) -> dict[str, Node]:
             if text(value):
                 found.setdefault(name, value)
     return found
-
-
-__all__ = ["HELM_SOURCE", "Inputs", "Object", "is_patch", "labels", "named", "objects_of", "remade"]

@@ -9,7 +9,7 @@ from hetpd_cli.deployment import Section, Stated
 from hetpd_cli.facts.values import Unknown
 from hetpd_cli.sources.embedded import Embedded, join
 from hetpd_cli.sources.kubernetes.containers import environment
-from hetpd_cli.sources.kubernetes.nodes import at, entry, integer, is_null, items, mapping, pairs, sequence, text
+from hetpd_cli.sources.kubernetes.nodes import at, integer, is_null, items, mapping, pairs, text
 from hetpd_cli.sources.launch import Launch, Member, Word
 
 if TYPE_CHECKING:
@@ -273,6 +273,3 @@ def ray_config(node: Node, inputs: Inputs, limits: Limits) -> Node | None:
         return held if held is not None and held.kind == "mapping" else None
     tree = parse(inputs.embedded(held), limits, collect_ambiguous=False)
     return tree.documents[0] if tree.documents else None
-
-
-__all__ = ["RayRead", "booster_members", "entry", "kserve_launch", "ray_config", "sequence"]
