@@ -18,6 +18,12 @@ Scalar = str | int | float | bool | None
 SEVERITIES = ("error", "warning", "info")
 """From worst to mildest."""
 
+NEVER = "never"
+"""In the place of a severity: none."""
+
+SURE_ENOUGH = ("certain", "likely")
+"""Confidences that may fail a run; a guess never does."""
+
 CELLS = ("T1", "T2", "T3", "T4", "T5", "T6", "O1", "O2", "A1-A5", "A2-A5")
 """Cells of the coupling matrix: six tight, two open, two that the paper does not analyse."""
 
@@ -116,6 +122,13 @@ class Finding(NamedTuple):
     def primary(self) -> Place:
         """The place that the finding is sorted and listed by."""
         return next((spot.place for spot in self.places if spot.primary), self.places[0].place)
+
+
+def fails(finding: Finding, fail_on: str) -> bool:
+    """Tell whether a finding fails a run whose mildest failing severity is ``fail_on``, or :data:`NEVER`."""
+    if fail_on == NEVER or finding.suppressed is not None or finding.confidence not in SURE_ENOUGH:
+        return False
+    return SEVERITIES.index(finding.severity) <= SEVERITIES.index(fail_on)
 
 
 class Need(NamedTuple):

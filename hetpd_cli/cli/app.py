@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hetpd_cli import __version__
+from hetpd_cli.report import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,14 +42,6 @@ EngineVersion = Annotated[
 ]
 
 
-class Format(StrEnum):
-    """How to print."""
-
-    full = "full"
-    concise = "concise"
-    json = "json"
-
-
 class Level(StrEnum):
     """Mildest severity that fails a run."""
 
@@ -64,6 +57,10 @@ class Colour(StrEnum):
     auto = "auto"
     always = "always"
     never = "never"
+
+
+def _formats(incomplete: str) -> list[str]:
+    return [name for name in FORMATS if name.startswith(incomplete)]
 
 
 def _version(asked: bool) -> None:
@@ -89,7 +86,17 @@ def check(
             metavar="[PATH]...", help="Files, directories, or - for standard input. Default: the current directory."
         ),
     ] = None,
-    output: Annotated[Format, typer.Option("--format", "-f", help="How to print.")] = Format.full,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT[=FILE]",
+            help=f"How to print: {', '.join(FORMATS)}; with =FILE into a file. May be given several times.  "
+            "[default: full]",
+            autocompletion=_formats,
+        ),
+    ] = None,
     select: Annotated[
         list[str] | None,
         typer.Option(
@@ -147,6 +154,7 @@ def check(
     """
     from hetpd_cli.cli.check import Request, run_check
     from hetpd_cli.cli.exit_codes import Gate
+    from hetpd_cli.cli.outputs import outputs
     from hetpd_cli.cli.settings import Files, said
 
     gate = Gate(fail_on and fail_on.value, _cells(fail_on_undecided or ()), fail_on_unresolved, allow_empty)
@@ -154,7 +162,7 @@ def check(
         raise typer.BadParameter("--config and --no-config exclude each other", param_hint="--config")
     request = Request(
         tuple(paths or ["."]),
-        output.value,
+        outputs(output or ()),
         tuple(select or ()),
         tuple(ignore or ()),
         gate,

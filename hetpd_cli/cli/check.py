@@ -7,19 +7,22 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.checking import Plan, run
-from hetpd_cli.cli.exit_codes import NEVER, Gate, exit_code, undecided_failures
-from hetpd_cli.cli.output import options, write
+from hetpd_cli.cli.exit_codes import DEFAULT_LEVEL, USAGE, Gate, exit_code, undecided_failures
+from hetpd_cli.cli.outputs import DEFAULT, Output, Printing, UnwritableError, warn_unwritable, write_all
 from hetpd_cli.cli.selection import UnknownRuleError, selected
 from hetpd_cli.cli.settings import Files, given_by, refuse
 from hetpd_cli.configuration.read import ConfigurationError
 from hetpd_cli.configuration.setup import Setup, in_folder, set_up
-from hetpd_cli.report import renderer
+from hetpd_cli.findings import NEVER
 from hetpd_cli.report.style import inert
 from hetpd_cli.sources.inputs import find
 from hetpd_cli.sources.text import STDIN, Limits
 from hetpd_cli.suppressions import BaselineError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
     from hetpd_cli.checking import Outcome
     from hetpd_cli.configuration.options import Options
     from hetpd_cli.sources.inputs import Found
@@ -29,7 +32,7 @@ class Request(NamedTuple):
     """What the user asks for; ``said`` are facts that inputs may leave out."""
 
     paths: tuple[str, ...]
-    format: str = "full"
+    outputs: tuple[Output, ...] = DEFAULT
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     gate: Gate = Gate()
@@ -61,7 +64,7 @@ def run_check(request: Request) -> int:
         from hetpd_cli.cli.baseline import shrink
 
         shrink(plan.baseline, outcome, plan)
-    return _report(outcome, found, gate, request)
+    return _report(outcome, found, gate, request, plan)
 
 
 def _baseline_path(request: Request, setup: Setup) -> str | None:
@@ -86,13 +89,29 @@ def _plan(request: Request, setup: Setup, baseline_path: str | None) -> tuple[Pl
     return plan, request.gate._replace(fail_on=request.gate.fail_on or configuration.fail_on)
 
 
-def _report(outcome: Outcome, found: Found, gate: Gate, request: Request) -> int:
+def _report(outcome: Outcome, found: Found, gate: Gate, request: Request, plan: Plan) -> int:
     report = outcome.report
-    how = options(request.colour, quiet=request.quiet, verbose=request.verbose)
-    write(renderer(request.format).render(report, how))
+    fail_on = gate.fail_on or DEFAULT_LEVEL
+    printing = Printing(request.colour, request.quiet, request.verbose, fail_on, _rule_source(plan))
+    try:
+        write_all(report, request.outputs, printing)
+    except UnwritableError as error:
+        warn_unwritable(error)
+        return USAGE
     for directory in found.empty:
         sys.stderr.write(f"hetpd: nothing to check in {inert(directory)} (--allow-empty lets that pass)\n")
     failures = undecided_failures(report, gate)
     if failures:
         sys.stderr.write(f"hetpd: {failures} undecided of the rules that --fail-on-undecided asks for\n")
     return exit_code(report, found.empty, gate)
+
+
+def _rule_source(plan: Plan) -> Callable[[str], Mapping[str, Any]]:
+    """Return what finds the content of a rule's file by its code: formats that carry help read those they name."""
+
+    def source(code: str) -> Mapping[str, Any]:
+        from hetpd_cli.cli.explain import rule_source
+
+        return rule_source(next(rule for rule in plan.rules if rule.code == code))
+
+    return source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from hetpd_cli.findings import SEVERITIES
+from hetpd_cli.findings import fails
 
 if TYPE_CHECKING:
     from hetpd_cli.findings import Report
@@ -14,11 +14,8 @@ FINDINGS = 1
 USAGE = 2
 UNREADABLE = 3
 
-NEVER = "never"
 DEFAULT_LEVEL = "error"
 ANY_CELL = "any"
-SURE_ENOUGH = ("certain", "likely")
-"""Confidences that may fail a run; a guess never does."""
 
 
 class Gate(NamedTuple):
@@ -43,19 +40,10 @@ def exit_code(report: Report, empty: tuple[str, ...], gate: Gate) -> int:
     """Return 3 for an unreadable input or an empty directory, else 1 for what the gate refuses, else 0."""
     if any(entry.status == "unreadable" for entry in report.inputs) or (empty and not gate.allow_empty):
         return UNREADABLE
-    if _failing(report, gate) or undecided_failures(report, gate):
+    if any(fails(found, gate.fail_on or DEFAULT_LEVEL) for found in report.findings) or undecided_failures(
+        report, gate
+    ):
         return FINDINGS
     if gate.unresolved and any(entry.status == "unresolved" for entry in report.inputs):
         return FINDINGS
     return OK
-
-
-def _failing(report: Report, gate: Gate) -> bool:
-    fail_on = gate.fail_on or DEFAULT_LEVEL
-    if fail_on == NEVER:
-        return False
-    levels = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
-    return any(
-        found.severity in levels and found.suppressed is None and found.confidence in SURE_ENOUGH
-        for found in report.findings
-    )

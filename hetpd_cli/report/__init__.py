@@ -10,14 +10,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
     from hetpd_cli.findings import Report
 
 FORMATS = {
     "full": "hetpd_cli.report.full",
     "concise": "hetpd_cli.report.concise",
     "json": "hetpd_cli.report.json_report",
+    "jsonl": "hetpd_cli.report.json_lines",
+    "sarif": "hetpd_cli.report.sarif",
+    "github": "hetpd_cli.report.github",
+    "gitlab": "hetpd_cli.report.gitlab",
+    "junit": "hetpd_cli.report.junit",
+    "markdown": "hetpd_cli.report.markdown",
+    "statistics": "hetpd_cli.report.statistics",
 }
 """Name of each format and the module that renders it."""
+
+LINES = ("full", "concise", "github", "statistics")
+"""Formats for a log: lines that may follow those of another one. A text in any other format stands alone."""
+
+
+class Repository(NamedTuple):
+    """The checkout that a run stands in: what CI knows files by.
+
+    ``root`` is its top and ``folder`` the working directory, both absolute. ``url`` is where the files of this revision
+    can be looked at, up to and with the stroke before their path; empty where nobody said so.
+    """
+
+    root: str
+    folder: str
+    url: str = ""
 
 
 class Options(NamedTuple):
@@ -26,7 +51,9 @@ class Options(NamedTuple):
     ``width`` is the number of columns of the terminal, or None where the output is no terminal: then no line
     is ever wrapped. ``quiet`` leaves only the findings. ``verbose`` adds suppressed findings, every input,
     every undecided rule and all evidence, and lifts the caps. ``show_paths_from`` is a directory: paths that
-    start with it are printed relative to it. ``json`` heeds nothing else: its content does not vary.
+    start with it are printed relative to it. ``json`` heeds nothing else: its content does not vary. ``repository`` is
+    for formats by which a file is found again (:mod:`hetpd_cli.report.repository`). ``fail_on`` is the mildest severity
+    that fails the run, or ``never``. ``rule_source`` returns the content of the file of the rule with a code.
     """
 
     colour: bool = False
@@ -34,6 +61,9 @@ class Options(NamedTuple):
     quiet: bool = False
     verbose: bool = False
     show_paths_from: str | None = None
+    repository: Repository | None = None
+    fail_on: str = "error"
+    rule_source: Callable[[str], Mapping[str, Any]] | None = None
 
 
 class Renderer(Protocol):
