@@ -216,4 +216,11 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         code = 0
+    except OSError as error:
+        from hetpd_cli.cli.output import UnwritableError
+        from hetpd_cli.cli.settings import refuse
+
+        if not isinstance(error, UnwritableError):
+            raise
+        code = refuse(error)
     return code if isinstance(code, int) else 0

@@ -7,8 +7,8 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.checking import Plan, run
-from hetpd_cli.cli.exit_codes import DEFAULT_LEVEL, USAGE, Gate, exit_code, undecided_failures
-from hetpd_cli.cli.outputs import DEFAULT, Output, Printing, UnwritableError, warn_unwritable, write_all
+from hetpd_cli.cli.exit_codes import DEFAULT_LEVEL, Gate, exit_code, undecided_failures
+from hetpd_cli.cli.outputs import DEFAULT, Output, Printing, write_all
 from hetpd_cli.cli.selection import UnknownRuleError, selected
 from hetpd_cli.cli.settings import Files, given_by, refuse
 from hetpd_cli.configuration.read import ConfigurationError
@@ -93,11 +93,7 @@ def _report(outcome: Outcome, found: Found, gate: Gate, request: Request, plan: 
     report = outcome.report
     fail_on = gate.fail_on or DEFAULT_LEVEL
     printing = Printing(request.colour, request.quiet, request.verbose, fail_on, _rule_source(plan))
-    try:
-        write_all(report, request.outputs, printing)
-    except UnwritableError as error:
-        warn_unwritable(error)
-        return USAGE
+    write_all(report, request.outputs, printing)
     for directory in found.empty:
         sys.stderr.write(f"hetpd: nothing to check in {inert(directory)} (--allow-empty lets that pass)\n")
     failures = undecided_failures(report, gate)

@@ -8,6 +8,10 @@ import sys
 from hetpd_cli.report import Options
 
 
+class UnwritableError(OSError):
+    """A report that cannot be written; the message says where to, and why."""
+
+
 def wants_colour(choice: str) -> bool:
     """Tell whether to colour: ``always``, ``never``, or ``auto`` (a terminal, no NO_COLOR, no TERM=dumb)."""
     if choice != "auto":
@@ -38,7 +42,10 @@ def options(colour: str, *, quiet: bool, verbose: bool) -> Options:
 
 
 def write(text: str) -> None:
-    """Write ``text`` to standard output; characters that it cannot encode are escaped, a closed pipe is no error."""
+    """Write ``text`` to standard output; characters that it cannot encode are escaped, a closed pipe is no error.
+
+    Raises UnwritableError where nothing more can be written.
+    """
     if sys.stdout is None:
         return
     try:
@@ -50,3 +57,5 @@ def write(text: str) -> None:
     except BrokenPipeError:
         # The interpreter flushes once more at exit, and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        raise UnwritableError(f"cannot write standard output: {error.strerror}") from None

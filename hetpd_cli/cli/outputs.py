@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
-from hetpd_cli.cli.output import options, write
+from hetpd_cli.cli.output import UnwritableError, options, write
 from hetpd_cli.report import FORMATS, LINES, Repository, renderer
-from hetpd_cli.report.style import inert
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,10 +30,6 @@ class Output(NamedTuple):
 
 
 DEFAULT = (Output("full"),)
-
-
-class UnwritableError(OSError):
-    """A file that a report cannot be written into; the message names it and says why."""
 
 
 def outputs(words: Sequence[str], default: Sequence[Output] = DEFAULT) -> tuple[Output, ...]:
@@ -129,8 +123,3 @@ def _url(environment: Mapping[str, str]) -> str:
         return f"{server}/{name}/blob/{sha}/"
     project, sha = environment.get("CI_PROJECT_URL", ""), environment.get("CI_COMMIT_SHA", "")
     return f"{project}/-/blob/{sha}/" if project and sha else ""
-
-
-def warn_unwritable(error: UnwritableError) -> None:
-    """Say on standard error that a report could not be written."""
-    sys.stderr.write(f"hetpd: {inert(str(error))}\n")

@@ -254,21 +254,6 @@ def test_standard_input() -> None:
     assert hetpd("check", "-", stdin=b"hetpd: \xff").returncode == 3
 
 
-@pytest.mark.parametrize("form", ["full", "concise", "json"])
-def test_a_reader_that_goes_away(form: str, tmp_path: Path) -> None:
-    big = tmp_path / "big.yaml"
-    big.write_text(
-        "hetpd: 1\npools: [{name: p, role: prefill}]\n" + "".join(f"key{index}: 1\n" for index in range(3000))
-    )
-    command = (
-        f"set -o pipefail; {sys.executable} -m hetpd_cli check -v -f {form} {big} | head -1; echo ${{PIPESTATUS[0]}}"
-    )
-    done = subprocess.run(["bash", "-c", command], capture_output=True, check=False, env=_environment())
-    first, status = done.stdout.split(b"\n")[:2]
-    assert first
-    assert (status, done.stderr) == (b"1", b"")
-
-
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8", "ascii:strict"])
 def test_encodings_of_standard_output(encoding: str, tmp_path: Path) -> None:
     text = Path(FAULTY).read_text().replace("decode-bf16", "dékodé-模型")
@@ -278,18 +263,6 @@ def test_encodings_of_standard_output(encoding: str, tmp_path: Path) -> None:
     codec = encoding.partition(":")[0]
     assert ("模型" in done.stdout.decode(codec)) is (codec == "utf-8")
     assert ("\\u6a21" in done.stdout.decode(codec)) is (codec != "utf-8")
-
-
-@pytest.mark.parametrize("form", ["full", "concise", "json"])
-def test_a_file_name_that_is_not_utf_8(form: str, tmp_path: Path) -> None:
-    name = os.fsencode(tmp_path) + b"/odd-\xff\x1b[31m\n::error::x.yaml"
-    Path(os.fsdecode(name)).write_bytes(Path(FAULTY).read_bytes())
-    for path in (name, os.fsencode(tmp_path)):
-        done = hetpd("check", "-f", form, path)
-        assert (done.returncode, done.stderr) == (1, b"")
-        assert b"\x1b" not in done.stdout
-        assert b"\n::" not in done.stdout
-        assert b"odd-\\" in done.stdout
 
 
 def test_what_goes_to_standard_error_is_harmless_too(tmp_path: Path) -> None:
