@@ -14,8 +14,8 @@ import typer
 
 from hetpd_cli.cli.app import run
 from hetpd_cli.cli.outputs import DEFAULT, Output, outputs, repository
-from hetpd_cli.report import FORMATS, LINES
-from tests.support import ROOT
+from hetpd_cli.report import FORMATS, LINES, Options, renderer
+from tests.support import ROOT, check_text
 
 FAULTY = ROOT / "examples" / "vllm-1p1d-mismatch.yaml"
 CLEAN = ROOT / "examples" / "vllm-nixl-1p1d.yaml"
@@ -226,3 +226,15 @@ def test_the_checkout_around_the_working_directory(tmp_path: Path, monkeypatch: 
     for name, value in {"SERVER_URL": "https://github.example", "REPOSITORY": "o/r", "SHA": "456"}.items():
         monkeypatch.setenv(f"GITHUB_{name}", value)
     assert repository().url == "https://github.example/o/r/blob/456/"
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120, None])
+def test_no_width_breaks_a_place(columns: int | None) -> None:
+    path = "deployments of the team/" + "very-long-name-" * 6 + "/my deploy.yaml"
+    report = check_text(FAULTY.read_text(encoding="utf-8"), path)
+    places = [str(spot.place) for finding in report.findings for spot in finding.places]
+    for form in ("full", "concise", "statistics", "github"):
+        rows = renderer(form).render(report, Options(width=columns, verbose=True)).splitlines()
+        assert not [row for row in rows if "my deploy.yaml" in row and path not in row]
+        if form in ("full", "concise"):
+            assert all(any(place in row for row in rows) for place in places)
