@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from hetpd_cli.report.json_report import dump
-from hetpd_cli.report.style import inert, prose
+from hetpd_cli.report.style import guard, inert, prose
 from hetpd_cli.report.tracking import shown_path, tracked
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _severity(finding: Finding) -> str:
 
 def _description(finding: Finding, primary: LabelledPlace, others: list[LabelledPlace], options: Options) -> str:
     """Return the message with every other place in words, as one line of plain text."""
-    text = prose(finding.message)
+    text = guard(prose(finding.message))
     if primary.label:
         text += f" ({prose(primary.label)})"
     text = "; ".join([text, *(_in_words(spot, options) for spot in others)])

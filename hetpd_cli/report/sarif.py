@@ -15,7 +15,7 @@ from hetpd_cli.families import family_of
 from hetpd_cli.findings import CELLS, SEVERITIES
 from hetpd_cli.report.json_report import dump
 from hetpd_cli.report.repository import is_file
-from hetpd_cli.report.style import inert, prose
+from hetpd_cli.report.style import guard, inert, prose
 from hetpd_cli.report.tracking import quoted, shown_path, tracked
 from hetpd_cli.report.words import fact_text, statuses
 
@@ -183,7 +183,7 @@ def _plain(text: str) -> str:
 
     No link is without ``](``, which is taken apart and not escaped: not every reader knows of the escape.
     """
-    return prose(text).replace("](", "] (").replace("{", "{{").replace("}", "}}")
+    return guard(prose(text)).replace("](", "] (").replace("{", "{{").replace("}", "}}")
 
 
 def _sentence(text: str) -> str:
