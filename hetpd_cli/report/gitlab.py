@@ -84,14 +84,14 @@ def _description(finding: Finding, primary: LabelledPlace, others: list[Labelled
 
 
 def _in_words(spot: LabelledPlace, options: Options) -> str:
-    path = inert(shown_path(spot.place.path, options.repository))
+    path = inert(shown_path(spot.place.path, options))
     return f"{path}:{spot.place.line}:{spot.place.column} {prose(spot.label)}".rstrip()
 
 
 def _location(place: Place, options: Options) -> dict[str, Any]:
     """Return a span; lines and columns count from 1, and the end is that of :class:`Place`: Code Climate names none."""
     return {
-        "path": shown_path(place.path, options.repository),
+        "path": shown_path(place.path, options),
         "positions": {
             "begin": {"line": place.line, "column": place.column},
             "end": {"line": place.end_line, "column": place.end_column},

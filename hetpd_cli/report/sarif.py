@@ -199,7 +199,7 @@ def _location(spot: LabelledPlace, options: Options) -> dict[str, Any]:
 
 def _artifact(path: str, options: Options) -> dict[str, Any]:
     """Return a file: by its path in the repository, or by its whole path if it is outside."""
-    shown = shown_path(path, options.repository)
+    shown = shown_path(path, options)
     if shown.startswith("/"):
         return {"uri": "file:///" + quoted(shown.lstrip("/"))}
     if not is_file(shown) or shown.startswith("../"):

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from hetpd_cli.report.repository import is_file, repository_path
-from hetpd_cli.report.words import ordered
+from hetpd_cli.report.words import ordered, path_text
 
 if TYPE_CHECKING:
     from hetpd_cli.findings import Finding, Report
-    from hetpd_cli.report import Options, Repository
+    from hetpd_cli.report import Options
 
 _DIGITS = 32
 
@@ -28,7 +28,7 @@ def tracked(report: Report, options: Options) -> list[tuple[Finding, str]]:
     seen: Counter[tuple[str, str]] = Counter()
     names: list[tuple[Finding, str]] = []
     for finding in ordered(report):
-        key = shown_path(finding.primary.path, options.repository), finding.fingerprint
+        key = shown_path(finding.primary.path, options), finding.fingerprint
         text = "\0".join((*key, str(seen[key])))
         seen[key] += 1
         if options.verbose or finding.suppressed is None:
@@ -36,10 +36,11 @@ def tracked(report: Report, options: Options) -> list[tuple[Finding, str]]:
     return names
 
 
-def shown_path(path: str, repository: Repository | None) -> str:
-    """Return ``path`` from the top of ``repository``, without ``./``; where there is none, from where it starts."""
-    known = repository_path(path, repository)
-    return posixpath.normpath(known) if is_file(known) and known else known
+def shown_path(path: str, options: Options) -> str:
+    """Return ``path`` from the top of the repository, without ``./``; where none is known, as other formats show it."""
+    repository = options.repository
+    shown = path_text(path, options) if repository is None else repository_path(path, repository)
+    return posixpath.normpath(shown) if is_file(shown) and shown else shown
 
 
 def quoted(path: str) -> str:
