@@ -84,11 +84,23 @@ class Evidence(NamedTuple):
     of: str | None = None
 
 
+SUPPRESSED_BY = ("comment", "configuration", "baseline")
+"""What suppresses a finding: a comment in an input, a table of the configuration, the baseline."""
+
+
+class Accepted(NamedTuple):
+    """Why a finding is suppressed, and by what (:data:`SUPPRESSED_BY`)."""
+
+    reason: str
+    by: str
+
+
 class Finding(NamedTuple):
     """A violated rule at its places.
 
     ``identity`` tells it from other findings of its code: deciding facts with their values, or what is wrong with
     the input; ``parts`` holds that of each violation that the finding joins, where there is more than one.
+    ``suppressed`` is the reason given for suppressing it and ``suppressed_by`` what does; None if it is not suppressed.
     """
 
     code: str
@@ -108,6 +120,7 @@ class Finding(NamedTuple):
     evidence: tuple[Evidence, ...] = ()
     identity: tuple[str, ...] = ()
     suppressed: str | None = None
+    suppressed_by: str | None = None
     parts: tuple[tuple[str, ...], ...] = ()
 
     @property

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hetpd_cli.engine.findings import Violation
     from hetpd_cli.engine.verdicts import Verdict
     from hetpd_cli.facts.space import Scope
-    from hetpd_cli.findings import FactCounts, PoolReport
+    from hetpd_cli.findings import Accepted, FactCounts, PoolReport
     from hetpd_cli.sources.problems import Problem
     from hetpd_cli.sources.reader import Reading
 
@@ -121,7 +121,7 @@ class Acceptance(Protocol):
         """Tell whether violations of the rule ``code`` may be accepted at all."""
         ...
 
-    def reason(self, finding: Finding) -> str | None:
+    def accepted(self, finding: Finding) -> Accepted | None:
         """Return why a finding of a single violation is accepted, or None if it is not."""
         ...
 
@@ -185,17 +185,23 @@ def _each_once(findings: Sequence[Finding]) -> list[Finding]:
 def _accepted(found: Finding, acceptance: Acceptance | None) -> Finding:
     if acceptance is None or not acceptance.concerns(found.code):
         return found
-    return found._replace(suppressed=acceptance.reason(found))
+    return _suppressed(found, acceptance.accepted(found))
+
+
+def _suppressed(found: Finding, accepted: Accepted | None) -> Finding:
+    if accepted is None:
+        return found
+    return found._replace(suppressed=accepted.reason, suppressed_by=accepted.by)
 
 
 def _findings_of(group: list[Violation], acceptance: Acceptance | None) -> list[Finding]:
     """Return the finding of violations of one cause; those that are accepted for one reason make one of their own."""
     if acceptance is None or not acceptance.concerns(group[0].rule.code):
         return [finding(group)]
-    parts: dict[str | None, list[Violation]] = {}
+    parts: dict[Accepted | None, list[Violation]] = {}
     for member in group:
-        parts.setdefault(acceptance.reason(finding([member])), []).append(member)
-    return [finding(members)._replace(suppressed=reason) for reason, members in parts.items()]
+        parts.setdefault(acceptance.accepted(finding([member])), []).append(member)
+    return [_suppressed(finding(members), accepted) for accepted, members in parts.items()]
 
 
 def with_problems(report: Report, problems: Sequence[Problem], rules: Sequence[Rule]) -> Report:

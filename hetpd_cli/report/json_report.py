@@ -50,8 +50,8 @@ def render(report: Report, options: Options) -> str:
     return dump(content)
 
 
-def dump(content: dict[str, Any]) -> str:
-    """Return ``content`` as one indented ASCII object that any reader of JSON, or of a log, takes without harm."""
+def dump(content: Any) -> str:
+    """Return ``content`` as indented ASCII that any reader of JSON, or of a log, takes without harm."""
     text = json.dumps(_plain(content), indent=2, ensure_ascii=True, allow_nan=False)
     # Log readers obey `##[command]` anywhere in a line. A `#` stands in strings only: it may be escaped.
     return text.replace("##", "#\\u0023") + "\n"

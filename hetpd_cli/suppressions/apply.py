@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.configuration.rules import nearest_rule, rule_called
-from hetpd_cli.findings import LabelledPlace
+from hetpd_cli.findings import Accepted, LabelledPlace
 from hetpd_cli.globs import is_looked_at, matches_handoff, matches_path
 from hetpd_cli.nearest import did_you_mean, nearest
 from hetpd_cli.sources.problems import Problem
@@ -45,6 +45,11 @@ class Suppressor(NamedTuple):
     last: int = 0
     entry: Suppression | None = None
     quiet: bool = False
+
+    @property
+    def accepted(self) -> Accepted:
+        """What is said of a finding that it suppresses."""
+        return Accepted(self.reason, "comment" if self.entry is None else "configuration")
 
 
 class Asked(NamedTuple):
@@ -85,21 +90,21 @@ class Suppressions:
         """Tell whether violations of the rule ``code`` may be accepted at all."""
         return code in self._suppressors or self._baseline is not None
 
-    def reason(self, finding: Finding) -> str | None:
+    def accepted(self, finding: Finding) -> Accepted | None:
         """Return why a finding of a single violation is accepted, or None if it is not."""
         self._seen[finding.code] += 1
         folder = self._configuration.folder
         hits = [one for one in self._suppressors.get(finding.code, ()) if _covers(one, finding, folder)]
         self._hits |= {id(one) for one in hits}
-        reason = hits[0].reason if hits else None
+        accepted = hits[0].accepted if hits else None
         if self._baseline is None:
-            return reason
+            return accepted
         key = self._baseline.key(finding)
         if self._left[key] > 0:
             self._left[key] -= 1
             self.used[key] += 1
-            return reason or f"baseline {self._baseline.path}"
-        return reason
+            return accepted or Accepted(f"baseline {self._baseline.path}", "baseline")
+        return accepted
 
     def problems(self, report: Report) -> list[Problem]:
         """Return what is wrong with the suppressions of a run that gave ``report``, unused ones included.

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from sample_reports import DEPLOYMENT, at, example, finding, report
 from test_report_hostile import HOSTILE, hostile
 
-from hetpd_cli.findings import CELLS, SEVERITIES, STATUSES, FactView, Report
+from hetpd_cli.findings import CELLS, SEVERITIES, STATUSES, SUPPRESSED_BY, FactView, Report
 from hetpd_cli.report import Options
 from hetpd_cli.report.json_report import render
 
@@ -38,6 +38,7 @@ def test_the_schema_knows_the_words_of_the_data() -> None:
     assert defs["cell"]["enum"] == [*CELLS, None]
     assert SCHEMA["properties"]["matrix"]["required"] == list(CELLS)
     assert defs["finding"]["properties"]["severity"]["enum"] == list(SEVERITIES)
+    assert defs["finding"]["properties"]["suppressed_by"]["enum"] == [*SUPPRESSED_BY, None]
     assert defs["input"]["properties"]["status"]["enum"] == list(STATUSES)
 
 
@@ -70,8 +71,9 @@ def test_both_places_are_there() -> None:
 
 
 def test_suppressed_findings_are_listed_but_not_counted() -> None:
-    content = decoded(report(finding(at(DEPLOYMENT, "fp16"), suppressed="known")))
+    content = decoded(report(finding(at(DEPLOYMENT, "fp16"), suppressed="known", suppressed_by="comment")))
     assert content["findings"][0]["suppressed"] == "known"
+    assert content["findings"][0]["suppressed_by"] == "comment"
     assert content["summary"]["findings"] == {"error": 0, "warning": 0, "info": 0}
     assert content["summary"]["suppressed"] == 1
 

@@ -252,6 +252,19 @@ def test_a_baseline_is_of_each_boundary() -> None:
     }
 
 
+def test_a_finding_says_what_suppresses_it() -> None:
+    table = '[[suppress]]\nrule = "HPD201"\nreason = "in a table"\n'
+    text = commented(3, "# hetpd: ignore[HPD501] in a comment")
+    baseline = of_findings("b.json", outcome(PAIR).report.findings)
+
+    def by(*given, **how) -> dict[str, str | None]:
+        return {one.code: one.suppressed_by for one in outcome(*given, **how).report.findings}
+
+    assert by(PAIR) == {"HPD201": None, "HPD501": None}
+    assert by(text, table) == {"HPD201": "configuration", "HPD501": "comment"}
+    assert by(text, baseline=baseline) == {"HPD201": "baseline", "HPD501": "comment"}
+
+
 # -- baseline --------------------------------------------------------------------------------------------------
 
 

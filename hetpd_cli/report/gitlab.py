@@ -1,0 +1,131 @@
+"""GitLab's code quality report: a list of issues in the form of Code Climate.
+
+GitLab takes the line from ``location.lines.begin``, else from ``location.positions.begin.line``, keeps one issue of
+each fingerprint, and stops at the first entry that lacks a description, a fingerprint, a severity or a location. It
+shows the description and not ``other_locations``, so the other places stand in both.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from hetpd_cli.report.json_report import dump
+from hetpd_cli.report.style import guard, inert, prose
+from hetpd_cli.report.tracking import shown_path, tracked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hetpd_cli.findings import Finding, LabelledPlace, Report
+    from hetpd_cli.places import Place
+    from hetpd_cli.report import Options
+
+_SEVERITIES = {
+    ("error", True): "critical",
+    ("error", False): "major",
+    ("warning", True): "major",
+    ("warning", False): "minor",
+    ("info", True): "info",
+    ("info", False): "info",
+}
+"""By severity, and whether the finding is more than a guess: what fails no run is not critical. Nothing is a blocker:
+hetpd's severities have no step above error, and impact is not severity."""
+
+_CATEGORIES = {
+    "refused": "Compatibility",
+    "slow": "Performance",
+    "cost": "Performance",
+    "leak": "Performance",
+    "exposed": "Security",
+}
+_ELSE = "Bug Risk"
+
+_CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
+_ACTIVE = re.compile(
+    r"([\\`*{}\[\]<>#!|~&$%@^]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=\S)|^[-+=]|(?<=[0-9])[.)](?=\s|$)|(?<=www)\.)"
+)
+"""What marks up text in GitLab's Markdown: CommonMark, links, references to issues and people, mathematics, emoji."""
+
+
+def render(report: Report, options: Options) -> str:
+    """Return ``report`` as a list of issues; no findings give an empty one."""
+    return dump([_issue(finding, name, options) for finding, name in tracked(report, options)])
+
+
+def _issue(finding: Finding, name: str, options: Options) -> dict[str, Any]:
+    primary, *others = sorted(finding.places, key=lambda spot: not spot.primary)
+    return {
+        "type": "issue",
+        "engine_name": "hetpd",
+        "check_name": f"{finding.code} {finding.name}",
+        "description": _description(finding, primary, others, options),
+        "content": {"body": _body(finding, others, options)},
+        "categories": [_CATEGORIES.get(finding.impact or "", _ELSE)],
+        "severity": _severity(finding),
+        "fingerprint": name,
+        "location": _location(primary.place, options),
+        "other_locations": [_location(spot.place, options) for spot in others],
+    }
+
+
+def _severity(finding: Finding) -> str:
+    # GitLab knows of no suppression.
+    return "info" if finding.suppressed is not None else _SEVERITIES[finding.severity, finding.confidence != "guess"]
+
+
+def _description(finding: Finding, primary: LabelledPlace, others: list[LabelledPlace], options: Options) -> str:
+    """Return the message with every other place in words, as one line of plain text."""
+    text = guard(prose(finding.message))
+    if primary.label:
+        text += f" ({prose(primary.label)})"
+    text = "; ".join([text, *(_in_words(spot, options) for spot in others)])
+    return text if finding.suppressed is None else f"suppressed ({prose(finding.suppressed)}): {text}"
+
+
+def _in_words(spot: LabelledPlace, options: Options) -> str:
+    path = inert(shown_path(spot.place.path, options))
+    return f"{path}:{spot.place.line}:{spot.place.column} {prose(spot.label)}".rstrip()
+
+
+def _location(place: Place, options: Options) -> dict[str, Any]:
+    """Return a span; lines and columns count from 1, and the end is that of :class:`Place`: Code Climate names none."""
+    return {
+        "path": shown_path(place.path, options),
+        "positions": {
+            "begin": {"line": place.line, "column": place.column},
+            "end": {"line": place.end_line, "column": place.end_column},
+        },
+    }
+
+
+# -- Markdown --------------------------------------------------------------------------------------------------
+
+
+def _body(finding: Finding, others: list[LabelledPlace], options: Options) -> str:
+    return "\n\n".join(_paragraphs(finding, others, options)) + "\n"
+
+
+def _paragraphs(finding: Finding, others: list[LabelledPlace], options: Options) -> Iterator[str]:
+    yield _markdown(finding.message)
+    if others:
+        yield "\n".join(f"- {_markdown(_in_words(spot, options))}" for spot in others)
+    if finding.why:
+        yield f"**Why:** {_markdown(finding.why)}"
+    if finding.fix:
+        yield f"**Fix:** {_markdown(finding.fix)}"
+
+
+def _markdown(text: str) -> str:
+    """Return text that marks up nothing but code in single backticks."""
+    line = prose(text)
+    spans = _CODE.findall(line)
+    if line.count("`") != 2 * len(spans):
+        return _literal(line)
+    pieces = _CODE.split(line)
+    return "".join(f"`{piece}`" if index % 2 else _literal(piece) for index, piece in enumerate(pieces))
+
+
+def _literal(text: str) -> str:
+    # An address is linked whatever is escaped in it, unless its sign stands in code.
+    return _ACTIVE.sub(r"\\\1", text).replace("\\@", "`@`")
