@@ -6,57 +6,55 @@ from typing import TYPE_CHECKING, Any
 
 from hetpd_cli.report.repository import is_file, repository_path
 from hetpd_cli.report.style import inert, prose
-from hetpd_cli.report.words import place_text
+from hetpd_cli.report.words import path_text, place_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from hetpd_cli.findings import Finding, InputReport, Report, Undecided
-    from hetpd_cli.places import Place
-    from hetpd_cli.report import Options, Repository
+    from hetpd_cli.report import Options
+
+    Path = Callable[[str], str]
 
 
 def from_top(report: Report, options: Options) -> tuple[Report, Options]:
     """Return ``report`` with every path from the top of the checkout, and ``options`` for a run that stands there."""
     where = options.repository
-    options = options._replace(show_paths_from=None)
-    if where is None:
-        return report, options
+
+    def path(old: str) -> str:
+        return path_text(old, options) if where is None else repository_path(old, where)
+
     moved = report._replace(
-        inputs=tuple(_input(item, where) for item in report.inputs),
-        findings=tuple(_finding(finding, where) for finding in report.findings),
-        undecided=tuple(_undecided(item, where) for item in report.undecided),
-        texts={repository_path(path, where): text for path, text in report.texts.items()},
+        inputs=tuple(_input(item, path) for item in report.inputs),
+        findings=tuple(_finding(finding, path) for finding in report.findings),
+        undecided=tuple(_undecided(item, path) for item in report.undecided),
+        texts={path(old): text for old, text in report.texts.items()},
     )
-    return moved, options._replace(repository=where._replace(folder=where.root))
+    return moved, options._replace(show_paths_from=None, repository=where and where._replace(folder=where.root))
 
 
-def _place(place: Place, where: Repository) -> Place:
-    return place._replace(path=repository_path(place.path, where))
-
-
-def _input(item: InputReport, where: Repository) -> InputReport:
+def _input(item: InputReport, path: Path) -> InputReport:
     return item._replace(
-        path=repository_path(item.path, where),
-        pools=tuple(pool._replace(place=_place(pool.place, where)) for pool in item.pools),
-        joined=tuple(repository_path(path, where) for path in item.joined),
+        path=path(item.path),
+        pools=tuple(_placed(pool, path) for pool in item.pools),
+        joined=tuple(map(path, item.joined)),
     )
 
 
-def _finding(finding: Finding, where: Repository) -> Finding:
+def _finding(finding: Finding, path: Path) -> Finding:
     return finding._replace(
-        places=tuple(spot._replace(place=_place(spot.place, where)) for spot in finding.places),
-        facts=tuple(_placed(fact, where) for fact in finding.facts),
+        places=tuple(_placed(spot, path) for spot in finding.places),
+        facts=tuple(_placed(fact, path) for fact in finding.facts),
     )
 
 
-def _undecided(item: Undecided, where: Repository) -> Undecided:
-    needs = tuple(_placed(need, where) for need in item.needs)
-    return item._replace(path=repository_path(item.path, where), needs=needs)
+def _undecided(item: Undecided, path: Path) -> Undecided:
+    return item._replace(path=path(item.path), needs=tuple(_placed(need, path) for need in item.needs))
 
 
-def _placed(item: Any, where: Repository) -> Any:
-    return item if item.place is None else item._replace(place=_place(item.place, where))
+def _placed(item: Any, path: Path) -> Any:
+    """Return a tuple with a ``place``, or None in it, with the path of that place changed."""
+    return item if item.place is None else item._replace(place=item.place._replace(path=path(item.place.path)))
 
 
 def in_checkout(path: str) -> bool:
