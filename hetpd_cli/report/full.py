@@ -7,23 +7,20 @@ from typing import TYPE_CHECKING, NamedTuple
 from hetpd_cli.findings import CELLS, STATUSES
 from hetpd_cli.report.frames import Frames, Sources
 from hetpd_cli.report.headers import header
+from hetpd_cli.report.notes import notes_of, settles_most, waits_for
 from hetpd_cli.report.style import Style, finish, inert, prose, solid, width, wrap
-from hetpd_cli.report.words import fact_text, path_text, place_text, plural, summary, summary_role, visible
+from hetpd_cli.report.words import path_text, plural, summary, summary_role, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from hetpd_cli.findings import (
-        Evidence,
-        FactView,
         Finding,
         InputReport,
         LabelledPlace,
-        Need,
         Report,
         Undecided,
     )
-    from hetpd_cli.places import Place
     from hetpd_cli.report import Options
 
 CELL_NAMES = {
@@ -42,13 +39,10 @@ CELL_NAMES = {
 
 _FINDINGS_PER_CODE_AND_FILE = 20
 _PLACES_PER_FINDING = 8
-_BOUNDARIES_PER_FINDING = 8
 _INPUTS_PER_STATUS = 10
 _HEADERS = 10
-_FACTS_THAT_SETTLE = 5
 _MATRIX_IN_TWO_COLUMNS = 96
 _VERDICT_ROLES = {"violated": "error", "undecided": "warning", "holds": "good", "open": "info"}
-_SHOWN_ORIGINS = {"default", "looked up", "derived", "assumed"}
 
 
 class _Pen(NamedTuple):
@@ -135,7 +129,7 @@ def _finding(finding: Finding, pen: _Pen) -> list[str]:
     rows = head + frames.draw(finding.severity)
     if left_out:
         rows.append(frames.bar(f"and {plural(left_out, 'more place')}"))
-    notes = [row for key, text in _notes(finding, pen) for row in _note(key, text, frames.gutter, pen)]
+    notes = [row for key, text in notes_of(finding, pen.options) for row in _note(key, text, frames.gutter, pen)]
     return [*rows, frames.bar(), *notes] if notes else rows
 
 
@@ -151,67 +145,6 @@ def _note(key: str, text: str, gutter: int, pen: _Pen) -> list[str]:
     pad = " " * (gutter + 1)
     lead = f"{pad}= {key}:"
     return pen.flow(lead, text, width(lead) + 1, "good" if key == "fix" else "strong")
-
-
-def _notes(finding: Finding, pen: _Pen) -> Iterator[tuple[str, str]]:
-    """Return what stands under the frames, as (key, text)."""
-    if finding.suppressed is not None:
-        yield "suppressed", prose(finding.suppressed)
-    if finding.why:
-        yield "why", prose(finding.why)
-    if finding.fix:
-        yield "fix", prose(finding.fix)
-    shown = {spot.place for spot in finding.places}
-    told = (fact_text(fact) for fact in finding.facts if pen.options.verbose or _tells(fact, shown))
-    for text in dict.fromkeys(told):
-        yield "because", text
-    yield _impact(finding)
-    if len(finding.boundaries) > 1 or (finding.boundaries and pen.options.verbose):
-        yield "boundaries", _boundaries(finding, pen)
-    if pen.options.verbose:
-        yield from (("evidence", _evidence(item)) for item in finding.evidence)
-    elif finding.evidence:
-        yield "evidence", _evidence_in_short(finding.evidence)
-
-
-def _tells(fact: FactView, shown: set[Place]) -> bool:
-    """Tell whether a deciding fact is not plain from the frames: nobody wrote it, or it was written otherwise.
-
-    A derived truth only says in other words that the rule is violated; what nobody knows decides nothing.
-    """
-    if fact.origin == "unknown" or (fact.origin == "derived" and isinstance(fact.value, bool)):
-        return False
-    if fact.origin in _SHOWN_ORIGINS or fact.place is None:
-        return True
-    return fact.written is not None and fact.place in shown
-
-
-def _impact(finding: Finding) -> tuple[str, str]:
-    """Return the note on what happens to the user, how sure that is, and where the paper treats it."""
-    tags = [*filter(None, [finding.cell and f"cell {finding.cell}", ", ".join(finding.practice)])]
-    if finding.impact is None:
-        return "confidence", inert(" · ".join([finding.confidence, *tags]))
-    return "impact", inert(" · ".join([finding.impact, f"confidence: {finding.confidence}", *tags]))
-
-
-def _boundaries(finding: Finding, pen: _Pen) -> str:
-    names = list(map(inert, finding.boundaries))
-    if pen.options.verbose or len(names) <= _BOUNDARIES_PER_FINDING:
-        return ", ".join(names)
-    left_out = len(names) - _BOUNDARIES_PER_FINDING
-    return f"{', '.join(names[:_BOUNDARIES_PER_FINDING])} and {left_out} more"
-
-
-def _evidence(item: Evidence) -> str:
-    of = f" of {item.of}" if item.of else ""
-    return prose(f"{item.kind}{of}: {item.says} ({item.at})")
-
-
-def _evidence_in_short(items: Sequence[Evidence]) -> str:
-    item = items[0]
-    of = f" of {item.of}" if item.of else ""
-    more = f" (and {len(items) - 1} more: --verbose)" if len(items) > 1 else ""
-    return prose(f"{item.kind}{of}, {item.at}{more}")
 
 
 # What the run as a whole has to say
@@ -256,41 +189,15 @@ def _undecided(report: Report, pen: _Pen) -> list[str]:
     of = f" of {plural(rules, 'rule')}" if rules else ""
     rows = pen.flow("undecided:", f"{plural(count, 'verdict')}{of}{hint}", 4, "warning")
     if report.settling:
-        facts = [f"{inert(fact)} ({times})" for fact, times in report.settling[:_FACTS_THAT_SETTLE]]
-        options = dict.fromkeys(option for fact, _ in report.settling for option in _options_that_say(fact))
-        said = f"; say it with {', '.join(options)}" if options else ""
-        rows += pen.flow("settles most:", ", ".join(facts) + said, 4)
+        rows += pen.flow("settles most:", settles_most(report), 4)
     if pen.options.verbose:
         for item in report.undecided:
             rows += _undecided_rule(item, pen)
     return rows
 
 
-def _options_that_say(fact: str) -> tuple[str, ...]:
-    """Return the options of the command line that fill a fact."""
-    if fact.startswith("model."):
-        return ("--model",)
-    return _OPTIONS.get(fact, ())
-
-
-_OPTIONS = {
-    "engine.version": ("--engine-version",),
-    "accelerator": ("--prefill-gpu", "--decode-gpu"),
-    "handoff.path.link": ("--link",),
-}
-
-
 def _undecided_rule(item: Undecided, pen: _Pen) -> list[str]:
-    needs = [f"{inert(need.fact)} ({_reason(need, pen)})" for need in item.needs]
-    text = f"{inert(item.name)}: " + (f"needs {', '.join(needs)}" if needs else prose(item.reason))
-    if item.boundaries:
-        text += f" [{inert(', '.join(item.boundaries))}]"
-    return pen.flow(f"  {inert(item.code)}", text, 4)
-
-
-def _reason(need: Need, pen: _Pen) -> str:
-    where = [] if need.place is None else [solid(place_text(need.place, pen.options))]
-    return ", ".join([prose(need.reason), *where])
+    return pen.flow(f"  {inert(item.code)}", f"{inert(item.name)}: {waits_for(item, pen.options)}", 4)
 
 
 def _matrix(report: Report, pen: _Pen) -> list[str]:

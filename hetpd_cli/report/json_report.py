@@ -39,25 +39,33 @@ SCHEMA = 1
 def render(report: Report, options: Options) -> str:
     """Return ``report`` as one indented ASCII object; only ``show_paths_from`` of ``options`` matters."""
     content = {
-        "schema": SCHEMA,
-        "hetpd": __version__,
-        "inputs": [_input(item, options) for item in report.inputs],
-        "findings": [_finding(finding, options) for finding in ordered(report)],
-        "undecided": [_undecided(item, options) for item in report.undecided],
-        "matrix": {cell: report.matrix.get(cell, "not analysed") for cell in CELLS},
-        "summary": _summary(report),
+        **about_run(),
+        "inputs": [as_input(item, options) for item in report.inputs],
+        "findings": [as_finding(finding, options) for finding in ordered(report)],
+        "undecided": [as_undecided(item, options) for item in report.undecided],
+        "matrix": as_matrix(report),
+        "summary": as_summary(report),
     }
     return dump(content)
 
 
-def dump(content: Any) -> str:
-    """Return ``content`` as indented ASCII that any reader of JSON, or of a log, takes without harm."""
-    text = json.dumps(_plain(content), indent=2, ensure_ascii=True, allow_nan=False)
+def dump(content: Any, indent: int | None = 2) -> str:
+    """Return ``content`` as ASCII that any reader of JSON, or of a log, takes without harm.
+
+    It ends in a newline, and has no other one where ``indent`` is None.
+    """
+    text = json.dumps(_plain(content), indent=indent, ensure_ascii=True, allow_nan=False)
     # Log readers obey `##[command]` anywhere in a line. A `#` stands in strings only: it may be escaped.
     return text.replace("##", "#\\u0023") + "\n"
 
 
-def _input(item: InputReport, options: Options) -> dict[str, Any]:
+def about_run() -> dict[str, Any]:
+    """Return the versions of the output and of what wrote it."""
+    return {"schema": SCHEMA, "hetpd": __version__}
+
+
+def as_input(item: InputReport, options: Options) -> dict[str, Any]:
+    """Return what became of an input."""
     return item._asdict() | {
         "path": path_text(item.path, options),
         "pools": [_pool(pool, options) for pool in item.pools],
@@ -73,7 +81,8 @@ def _pool(pool: PoolReport, options: Options) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding, options: Options) -> dict[str, Any]:
+def as_finding(finding: Finding, options: Options) -> dict[str, Any]:
+    """Return a finding with all its places."""
     fields = finding._asdict()
     del fields["identity"], fields["parts"]
     return fields | {
@@ -108,12 +117,19 @@ def as_fact(fact: FactView, options: Options) -> dict[str, Any]:
     return fact._asdict() | {"place": as_place(fact.place, options)}
 
 
-def _undecided(item: Undecided, options: Options) -> dict[str, Any]:
+def as_undecided(item: Undecided, options: Options) -> dict[str, Any]:
+    """Return an undecided rule with what would help to decide it."""
     needs = [need._asdict() | {"place": as_place(need.place, options)} for need in item.needs]
     return item._asdict() | {"path": path_text(item.path, options), "needs": needs}
 
 
-def _summary(report: Report) -> dict[str, Any]:
+def as_matrix(report: Report) -> dict[str, str]:
+    """Return the verdict of each cell of the coupling matrix."""
+    return {cell: report.matrix.get(cell, "not analysed") for cell in CELLS}
+
+
+def as_summary(report: Report) -> dict[str, Any]:
+    """Return the counts."""
     return {
         "findings": severities(list(report.findings)),
         "suppressed": suppressed(report),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hetpd_cli.families import FAMILIES, family_digit
 from hetpd_cli.report.full import CELL_NAMES
+from hetpd_cli.report.markdown_text import fence
 from hetpd_cli.report.style import Style, finish, inert, prose, solid, width, wrap
 from hetpd_cli.wording import number_text, unit_text
 
@@ -192,10 +193,7 @@ def markdown(blocks: list[Block]) -> str:
 
 def _markdown(block: Block) -> str:
     if block.kind in {"code", "source"}:
-        longest = max(map(len, re.findall(r"`+", block.text)), default=0)
-        fence = "`" * max(3, longest + 1)
-        lines = "\n".join(inert(line) for line in block.text.split("\n"))
-        return f"{fence}{block.more or 'text'}\n{lines}\n{fence}"
+        return fence([inert(line) for line in block.text.split("\n")], block.more or "text")
     text = _plain_markdown(block.text)
     if block.kind == "term":
         return f"| {text} | {_plain_markdown(block.more)} |"

@@ -131,7 +131,7 @@ def suppressed(report: Report) -> int:
 
 def summary(report: Report) -> str:
     """Say in one line what was found, in how many files, and what was decided."""
-    return "; ".join(filter(None, [_found(report), _decided(report), _not_checked(report)]))
+    return "; ".join(filter(None, [found(report), _decided(report), _not_checked(report)]))
 
 
 def summary_role(report: Report) -> str:
@@ -145,7 +145,8 @@ def summary_role(report: Report) -> str:
     return "warning" if doubtful else "good"
 
 
-def _found(report: Report) -> str:
+def found(report: Report) -> str:
+    """Return ``2 errors, 1 warning in 1 of 3 files (1 suppressed)``."""
     active = [finding for finding in report.findings if finding.suppressed is None]
     hidden = suppressed(report)
     tail = f" ({hidden} suppressed)" if hidden else ""
