@@ -8,7 +8,17 @@ from hetpd_cli.findings import CELLS, STATUSES
 from hetpd_cli.report.frames import Frames, Sources
 from hetpd_cli.report.headers import header
 from hetpd_cli.report.style import Style, finish, inert, prose, solid, width, wrap
-from hetpd_cli.report.words import fact_text, path_text, place_text, plural, summary, summary_role, visible
+from hetpd_cli.report.words import (
+    fact_text,
+    path_text,
+    place_text,
+    plural,
+    settles_most,
+    summary,
+    summary_role,
+    undecided,
+    visible,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,7 +55,6 @@ _PLACES_PER_FINDING = 8
 _BOUNDARIES_PER_FINDING = 8
 _INPUTS_PER_STATUS = 10
 _HEADERS = 10
-_FACTS_THAT_SETTLE = 5
 _MATRIX_IN_TWO_COLUMNS = 96
 _VERDICT_ROLES = {"violated": "error", "undecided": "warning", "holds": "good", "open": "info"}
 _SHOWN_ORIGINS = {"default", "looked up", "derived", "assumed"}
@@ -248,36 +257,17 @@ def _input(item: InputReport, pen: _Pen) -> list[str]:
 
 
 def _undecided(report: Report, pen: _Pen) -> list[str]:
-    count = report.tally.undecided
-    if not count and not report.undecided:
+    text = undecided(report)
+    if not text:
         return []
     hint = "" if pen.options.verbose or not report.undecided else " (--verbose lists them)"
-    rules = len({item.code for item in report.undecided})
-    of = f" of {plural(rules, 'rule')}" if rules else ""
-    rows = pen.flow("undecided:", f"{plural(count, 'verdict')}{of}{hint}", 4, "warning")
+    rows = pen.flow("undecided:", f"{text}{hint}", 4, "warning")
     if report.settling:
-        facts = [f"{inert(fact)} ({times})" for fact, times in report.settling[:_FACTS_THAT_SETTLE]]
-        options = dict.fromkeys(option for fact, _ in report.settling for option in _options_that_say(fact))
-        said = f"; say it with {', '.join(options)}" if options else ""
-        rows += pen.flow("settles most:", ", ".join(facts) + said, 4)
+        rows += pen.flow("settles most:", settles_most(report), 4)
     if pen.options.verbose:
         for item in report.undecided:
             rows += _undecided_rule(item, pen)
     return rows
-
-
-def _options_that_say(fact: str) -> tuple[str, ...]:
-    """Return the options of the command line that fill a fact."""
-    if fact.startswith("model."):
-        return ("--model",)
-    return _OPTIONS.get(fact, ())
-
-
-_OPTIONS = {
-    "engine.version": ("--engine-version",),
-    "accelerator": ("--prefill-gpu", "--decode-gpu"),
-    "handoff.path.link": ("--link",),
-}
 
 
 def _undecided_rule(item: Undecided, pen: _Pen) -> list[str]:

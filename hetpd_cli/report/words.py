@@ -129,6 +129,40 @@ def suppressed(report: Report) -> int:
     return sum(finding.suppressed is not None for finding in report.findings)
 
 
+def undecided(report: Report) -> str:
+    """Count what is undecided: ``40 verdicts of 12 rules``; empty if nothing is."""
+    count = report.tally.undecided
+    if not count and not report.undecided:
+        return ""
+    rules = len({item.code for item in report.undecided})
+    return plural(count, "verdict") + (f" of {plural(rules, 'rule')}" if rules else "")
+
+
+def settles_most(report: Report) -> str:
+    """Return the facts that would settle most of what is undecided, and the options that say them."""
+    facts = [f"{inert(fact)} ({times})" for fact, times in report.settling[:_FACTS_THAT_SETTLE]]
+    options = dict.fromkeys(option for fact, _ in report.settling for option in _options_that_say(fact))
+    said = f"; say it with {', '.join(options)}" if options else ""
+    return ", ".join(facts) + said
+
+
+_FACTS_THAT_SETTLE = 5
+
+
+def _options_that_say(fact: str) -> tuple[str, ...]:
+    """Return the options of the command line that fill a fact."""
+    if fact.startswith("model."):
+        return ("--model",)
+    return _OPTIONS.get(fact, ())
+
+
+_OPTIONS = {
+    "engine.version": ("--engine-version",),
+    "accelerator": ("--prefill-gpu", "--decode-gpu"),
+    "handoff.path.link": ("--link",),
+}
+
+
 def summary(report: Report) -> str:
     """Say in one line what was found, in how many files, and what was decided."""
     return "; ".join(filter(None, [_found(report), _decided(report), _not_checked(report)]))
@@ -149,6 +183,8 @@ def _found(report: Report) -> str:
     active = [finding for finding in report.findings if finding.suppressed is None]
     hidden = suppressed(report)
     tail = f" ({hidden} suppressed)" if hidden else ""
+    if not active and not report.inputs and report.left_out:
+        return f"nothing changed: {plural(report.left_out, 'file')} left out"
     if not active:
         return f"no findings in {plural(len(report.inputs), 'file')}{tail}"
     counts = severities(active)
@@ -178,5 +214,7 @@ def _decided(report: Report) -> str:
 def _not_checked(report: Report) -> str:
     counts = {name: count for name, count in statuses(report.inputs).items() if count and name != "checked"}
     parts = [f"{plural(count, 'file')} {inert(name)}" for name, count in counts.items()]
+    left_out = f"{plural(report.left_out, 'file')} unchanged" if report.left_out and report.inputs else ""
     alone = sum(item.status == "checked" and bool(item.detail) and not item.joined for item in report.inputs)
-    return ", ".join([*parts, *([f"{plural(alone, 'file')} without a boundary"] if alone else [])])
+    boundless = f"{plural(alone, 'file')} without a boundary" if alone else ""
+    return ", ".join(filter(None, [*parts, boundless, left_out]))
