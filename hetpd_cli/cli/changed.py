@@ -211,7 +211,7 @@ _ALWAYS = (
     "-c", "diff.autoRefreshIndex=true",  # else a file that was only touched has changed
 )  # fmt: skip
 _DIFFER = (
-    "diff", "--name-only", "-z", "--no-renames", "--no-relative", "--no-ext-diff", "--no-textconv", "--no-color",
+    "diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color",
     "--ignore-submodules=none", f"-O{os.devnull}",
 )  # fmt: skip
 _LIST = ("ls-files", "-z", "--full-name", "--others", "--exclude-standard")

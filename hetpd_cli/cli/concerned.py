@@ -48,7 +48,7 @@ def of_changes(revision: str, found: Found, paths: Sequence[str], plan: Plan, *,
     concern = concerned(found.readings(Limits()), changes, paths, everything=settings)
     notes = list(concern.notes)
     if settings:
-        notes.insert(0, f"what inputs are checked by has changed since {inert(revision)}: all of them are checked")
+        notes.insert(0, f"configuration, rules, tables or baseline changed since {inert(revision)}: everything is checked")
     if not all(one.parted for one in changes.repositories):
         notes.append(f"{inert(revision)} and HEAD have no common commit here: compared with {inert(revision)} itself")
     return concern._replace(notes=tuple(notes))

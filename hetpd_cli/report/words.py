@@ -170,6 +170,8 @@ def summary(report: Report) -> str:
 
 def summary_role(report: Report) -> str:
     """Return the colour of the summary: the worst finding's; green only where all was read and decided."""
+    if report.left_out and not report.inputs:
+        return "strong"
     counts = severities(list(report.findings))
     worst = next((severity for severity, count in counts.items() if count), None)
     if worst is not None:

@@ -175,12 +175,19 @@ def test_a_change_taken_back_or_a_touched_file_is_none(repo: Checkout, check) ->
     assert check().inputs == []
 
 
-def test_a_deleted_file_concerns_its_folder(repo: Checkout, check) -> None:
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_file_that_is_gone_concerns_its_folder(repo: Checkout, check, moved: bool) -> None:
     repo.write(deep__c=FINE, deeper__d=FINE)
+    repo.put("deep/c.txt", "")
     repo.commit()
     repo.git("branch", "-f", "main")
-    (repo.folder / "deep" / "c.yaml").unlink()
-    assert check().inputs == ["deep/b.yaml"]
+    repo.git("rm", "-q", "deep/c.txt")
+    assert check().inputs == []
+    if moved:
+        repo.git("mv", "deep/c.yaml", "c.yaml")
+    else:
+        (repo.folder / "deep" / "c.yaml").unlink()
+    assert check().inputs == [*(["c.yaml"] if moved else []), "deep/b.yaml"]
 
 
 @pytest.mark.parametrize("name", ["\xe9\n\t\"'.yaml", "-b.yaml", "\udcff.yaml", "[a].yaml", " .yaml"])
