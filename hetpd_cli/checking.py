@@ -28,7 +28,8 @@ class Plan(NamedTuple):
 
     ``rules`` are all that there are, as configured; ``selected`` those that are asked. ``directories`` are looked
     through as a whole: what the configuration says of them and stands unused is reported. ``given`` are facts that the
-    command line says.
+    command line says. ``partial`` tells that further inputs are read and not checked: these facts may have their effect
+    there.
     """
 
     rules: Sequence[Rule]
@@ -38,6 +39,7 @@ class Plan(NamedTuple):
     today: date | None = None
     directories: tuple[str, ...] = ("/",)
     given: tuple[Given, ...] = ()
+    partial: bool = False
 
 
 class Outcome(NamedTuple):
@@ -54,7 +56,7 @@ def run(readings: Sequence[Reading], plan: Plan) -> Outcome:
     RuleCrashError for a faulty built-in one.
     """
     configuration = plan.configuration
-    problems, texts = said_besides(readings, configuration, plan.given, plan.directories)
+    problems, texts = said_besides(readings, configuration, plan.given, plan.directories, partial=plan.partial)
     suppressions = _suppressions(readings, plan)
     report = _checked(readings, plan.selected, problems, suppressions)
     report = report._replace(texts={**report.texts, **texts})
@@ -69,6 +71,8 @@ def said_besides(
     configuration: Configuration,
     given: Sequence[Given] = (),
     directories: Sequence[str] = ("/",),
+    *,
+    partial: bool = False,
 ) -> tuple[list[Problem], dict[str, str]]:
     """Fill what the command line and the configuration say and no input does.
 
@@ -79,7 +83,8 @@ def said_besides(
     if given:
         from hetpd_cli.configuration.options import COMMAND_LINE, command_line, fill_in
 
-        problems += fill_in(readings, given)
+        without_effect = fill_in(readings, given)
+        problems += [] if partial else without_effect
         texts[COMMAND_LINE] = command_line(given)
     if configuration.path:
         from hetpd_cli.configuration.assume import apply as assume

@@ -97,6 +97,9 @@ def check(
             autocompletion=_formats,
         ),
     ] = None,
+    statistics: Annotated[
+        bool, typer.Option("--statistics", help="Count findings by rule, instead of --format or after it.")
+    ] = False,
     select: Annotated[
         list[str] | None,
         typer.Option(
@@ -136,6 +139,12 @@ def check(
     write_baseline: Annotated[
         bool, typer.Option("--write-baseline", help="Write today's findings to the baseline, and exit with 0.")
     ] = False,
+    changed_since: Annotated[
+        str | None,
+        typer.Option(
+            "--changed-since", metavar="REV", help="Only inputs that changed since HEAD and this git revision parted."
+        ),
+    ] = None,
     prefill_gpu: PrefillGpu = None,
     decode_gpu: DecodeGpu = None,
     model: Model = None,
@@ -160,9 +169,13 @@ def check(
     gate = Gate(fail_on and fail_on.value, _cells(fail_on_undecided or ()), fail_on_unresolved, allow_empty)
     if config and no_config:
         raise typer.BadParameter("--config and --no-config exclude each other", param_hint="--config")
+    if write_baseline and changed_since is not None:
+        raise typer.BadParameter(
+            "a baseline holds the findings of all inputs: leave out --changed-since", param_hint="--write-baseline"
+        )
     request = Request(
         tuple(paths or ["."]),
-        outputs(output or ()),
+        outputs(output or (), statistics=statistics),
         tuple(select or ()),
         tuple(ignore or ()),
         gate,
@@ -173,6 +186,7 @@ def check(
         quiet,
         verbose,
         said(prefill_gpu, decode_gpu, model, link, engine_version),
+        changed_since,
     )
     raise typer.Exit(run_check(request))
 

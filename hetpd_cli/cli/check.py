@@ -10,7 +10,7 @@ from hetpd_cli.checking import Plan, run
 from hetpd_cli.cli.exit_codes import DEFAULT_LEVEL, Gate, exit_code, undecided_failures
 from hetpd_cli.cli.outputs import DEFAULT, Output, Printing, write_all
 from hetpd_cli.cli.selection import UnknownRuleError, selected
-from hetpd_cli.cli.settings import Files, given_by, refuse
+from hetpd_cli.cli.settings import ChangesError, Files, given_by, refuse
 from hetpd_cli.configuration.read import ConfigurationError
 from hetpd_cli.configuration.setup import Setup, in_folder, set_up
 from hetpd_cli.findings import NEVER
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hetpd_cli.checking import Outcome
     from hetpd_cli.configuration.options import Options
     from hetpd_cli.sources.inputs import Found
+    from hetpd_cli.sources.reader import Reading
 
 
 class Request(NamedTuple):
@@ -43,6 +44,7 @@ class Request(NamedTuple):
     quiet: bool = False
     verbose: bool = False
     said: Options | None = None
+    changed_since: str | None = None
 
 
 def run_check(request: Request) -> int:
@@ -52,19 +54,24 @@ def run_check(request: Request) -> int:
         path = _baseline_path(request, setup)
         plan, gate = _plan(request, setup, path)
         found = find(request.paths)
-        outcome = run(found.readings(Limits()), plan)
+        readings, plan, left_out, notes = _readings(found, request, plan)
+        outcome = run(readings, plan)
+        outcome = outcome._replace(report=outcome.report._replace(left_out=left_out))
         if request.write_baseline:
             from hetpd_cli.cli.baseline import write_baseline
 
             write_baseline(path, outcome, plan)
             return exit_code(outcome.report, found.empty, gate._replace(fail_on=NEVER, undecided=()))
-    except (UnknownRuleError, BaselineError, ConfigurationError) as error:
+    except (UnknownRuleError, BaselineError, ConfigurationError, ChangesError) as error:
         return refuse(error)
     if plan.baseline is not None:
         from hetpd_cli.cli.baseline import shrink
 
         shrink(plan.baseline, outcome, plan)
-    return _report(outcome, found, gate, request, plan)
+    code = _report(outcome, found, gate, request, plan)
+    for note in () if request.quiet else notes:
+        sys.stderr.write(f"hetpd: {note}\n")
+    return code
 
 
 def _baseline_path(request: Request, setup: Setup) -> str | None:
@@ -87,6 +94,20 @@ def _plan(request: Request, setup: Setup, baseline_path: str | None) -> tuple[Pl
     given = given_by(request.said)
     plan = Plan(setup.rules, chosen, configuration, baseline, None, directories, given)
     return plan, request.gate._replace(fail_on=request.gate.fail_on or configuration.fail_on)
+
+
+def _readings(found: Found, request: Request, plan: Plan) -> tuple[list[Reading], Plan, int, tuple[str, ...]]:
+    """Return what is checked and how, how many inputs are left out, and what people should know of that."""
+    if request.changed_since is None:
+        return found.readings(Limits()), plan, 0, ()
+    from hetpd_cli.cli.concerned import of_changes
+
+    searched = request.files.config is None and not request.files.no_config
+    concern = of_changes(request.changed_since, found, request.paths, plan, searched=searched)
+    if concern.left_out:
+        # What stands unused in the configuration may be of use to what is left out.
+        plan = plan._replace(directories=(), partial=True)
+    return concern.kept, plan, concern.left_out, concern.notes
 
 
 def _report(outcome: Outcome, found: Found, gate: Gate, request: Request, plan: Plan) -> int:

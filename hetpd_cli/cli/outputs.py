@@ -32,12 +32,20 @@ class Output(NamedTuple):
 DEFAULT = (Output("full"),)
 
 
-def outputs(words: Sequence[str], default: Sequence[Output] = DEFAULT) -> tuple[Output, ...]:
-    """Return what ``words`` ask for (``sarif=out.sarif``), or ``default``.
+STATISTICS = Output("statistics")
+
+
+def outputs(
+    words: Sequence[str], default: Sequence[Output] = DEFAULT, *, statistics: bool = False
+) -> tuple[Output, ...]:
+    """Return what ``words`` ask for (``sarif=out.sarif``), or ``default``; ``statistics`` stand instead of it or last.
 
     Raises typer.BadParameter for what cannot be.
     """
-    asked = tuple(map(_output, words)) or tuple(default)
+    asked = tuple(map(_output, words))
+    if statistics and STATISTICS not in asked:
+        asked = (*asked, STATISTICS)
+    asked = asked or tuple(default)
     files = [os.path.abspath(output.file) for output in asked if output.file is not None]  # noqa: PTH100 (paths stay text)
     twice = next((file for file in files if files.count(file) > 1), None)
     if twice is not None:
@@ -81,11 +89,18 @@ def write_all(report: Report, asked: Sequence[Output], printing: Printing) -> No
     if any(output.format not in _FOR_PEOPLE for output in asked):
         printed = printed._replace(repository=repository())
     in_file = printed._replace(colour=printing.colour == "always", width=None)
-    for output in sorted(asked, key=lambda output: output.file is None):
+    for output in asked:
         if output.file is not None:
             _store(output.file, _text(report, output, in_file))
-        else:
-            write(_text(report, output, printed))
+    above = ""
+    for output in asked:
+        if output.file is None:
+            text = _text(report, output, printed._replace(below_summary=above in _WITH_SUMMARY))
+            write(f"\n{text}" if above and text else text)
+            above = output.format
+
+
+_WITH_SUMMARY = ("full", "concise", "statistics")
 
 
 def _text(report: Report, output: Output, how: Options) -> str:

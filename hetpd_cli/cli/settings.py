@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from hetpd_cli.configuration.options import Given, Options
 
 
+class ChangesError(ValueError):
+    """What changed since a revision cannot be told; the message is one harmless line."""
+
+
 class Files(NamedTuple):
     """The configuration that the command line names, or that none is wanted."""
 

@@ -92,6 +92,15 @@ def _speaks_of_us(path: str) -> bool:
     return isinstance(tool, dict) and "hetpd" in tool
 
 
+def table_of(data: bytes) -> object:
+    """Return our table in a ``pyproject.toml``, None without one; of one that is broken, all of it."""
+    try:
+        tool = _parsed(data.decode()).get("tool")
+    except (ValueError, RecursionError):
+        return data
+    return tool.get("hetpd") if isinstance(tool, dict) else None
+
+
 # -- reading ---------------------------------------------------------------------------------------------------
 
 

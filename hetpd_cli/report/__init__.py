@@ -54,6 +54,7 @@ class Options(NamedTuple):
     start with it are printed relative to it. ``json`` heeds nothing else: its content does not vary. ``repository`` is
     for formats by which a file is found again (:mod:`hetpd_cli.report.repository`). ``fail_on`` is the mildest severity
     that fails the run, or ``never``. ``rule_source`` returns the content of the file of the rule with a code.
+    ``below_summary`` tells that another text with the summary stands right above.
     """
 
     colour: bool = False
@@ -64,6 +65,7 @@ class Options(NamedTuple):
     repository: Repository | None = None
     fail_on: str = "error"
     rule_source: Callable[[str], Mapping[str, Any]] | None = None
+    below_summary: bool = False
 
 
 class Renderer(Protocol):

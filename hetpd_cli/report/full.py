@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hetpd_cli.findings import CELLS, STATUSES
 from hetpd_cli.report.frames import Frames, Sources
 from hetpd_cli.report.headers import header
-from hetpd_cli.report.notes import notes_of, settles_most, waits_for
+from hetpd_cli.report.notes import notes_of, settles_most, undecided, waits_for
 from hetpd_cli.report.style import Style, finish, inert, prose, solid, width, wrap
 from hetpd_cli.report.words import path_text, plural, summary, summary_role, visible
 
@@ -181,13 +181,11 @@ def _input(item: InputReport, pen: _Pen) -> list[str]:
 
 
 def _undecided(report: Report, pen: _Pen) -> list[str]:
-    count = report.tally.undecided
-    if not count and not report.undecided:
+    text = undecided(report)
+    if not text:
         return []
     hint = "" if pen.options.verbose or not report.undecided else " (--verbose lists them)"
-    rules = len({item.code for item in report.undecided})
-    of = f" of {plural(rules, 'rule')}" if rules else ""
-    rows = pen.flow("undecided:", f"{plural(count, 'verdict')}{of}{hint}", 4, "warning")
+    rows = pen.flow("undecided:", f"{text}{hint}", 4, "warning")
     if report.settling:
         rows += pen.flow("settles most:", settles_most(report), 4)
     if pen.options.verbose:

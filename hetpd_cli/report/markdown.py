@@ -13,7 +13,7 @@ from hetpd_cli.report.checkout import from_top, title
 from hetpd_cli.report.frames import Frames, Sources
 from hetpd_cli.report.headers import header
 from hetpd_cli.report.markdown_text import code, fence, link, plain
-from hetpd_cli.report.notes import notes_of, settles_most, waits_for
+from hetpd_cli.report.notes import notes_of, settles_most, undecided, waits_for
 from hetpd_cli.report.repository import url_of
 from hetpd_cli.report.style import Style, inert, wrap
 from hetpd_cli.report.words import found, place_text, plural, summary, visible
@@ -160,14 +160,14 @@ def _folded(head: str, parts: Sequence[str]) -> str:
 def _checked(report: Report, options: Options, room: _Room) -> str:
     """Return what became of the inputs, and the undecided verdicts with what would settle most of them."""
     rows = [*(_input(item, options) for item in report.inputs if item.status != "not-pd" or options.verbose)]
-    undecided = _undecided(report, options)
-    if not rows and not undecided:
+    left_open = _undecided(report, options)
+    if not rows and not left_open:
         return ""
-    label = "What was checked, and what is undecided" if undecided else "What was checked"
+    label = "What was checked, and what is undecided" if left_open else "What was checked"
     within = _Room(min(room.left, _CHECKED_BYTES) - _NOTICE_BYTES)
-    settling = within.fitting(undecided[:1])
+    settling = within.fitting(left_open[:1])
     kept = within.fitting(rows)
-    waiting = within.fitting(undecided[1:])
+    waiting = within.fitting(left_open[1:])
     left_out = len(rows) - len(kept)
     if left_out:
         kept.append(f"- and {plural(left_out, 'more input')}")
@@ -192,8 +192,8 @@ def _input(item: InputReport, options: Options) -> str:
 
 def _undecided(report: Report, options: Options) -> list[str]:
     """Return how much is undecided and what would settle most of it, then a row for each rule."""
-    count = report.tally.undecided
-    if not count and not report.undecided:
+    text = undecided(report)
+    if not text:
         return []
     settling = f". Settles most: {plain(settles_most(report))}" if report.settling else ""
     most = len(report.undecided) if options.verbose else _UNDECIDED
@@ -201,4 +201,4 @@ def _undecided(report: Report, options: Options) -> list[str]:
         f"- {code(f'{inert(item.code)} {inert(item.name)}')}: {plain(waits_for(item, options))}"
         for item in report.undecided[:most]
     ]
-    return [f"**Undecided**: {plural(count, 'verdict')}{settling}", *rows]
+    return [f"**Undecided**: {text}{settling}", *rows]

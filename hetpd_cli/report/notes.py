@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hetpd_cli.report.style import inert, prose, solid
-from hetpd_cli.report.words import fact_text, place_text
+from hetpd_cli.report.words import fact_text, place_text, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -83,6 +83,15 @@ def _evidence_in_short(items: Sequence[Evidence]) -> str:
     of = f" of {item.of}" if item.of else ""
     more = f" (and {len(items) - 1} more: --verbose)" if len(items) > 1 else ""
     return prose(f"{item.kind}{of}, {item.at}{more}")
+
+
+def undecided(report: Report) -> str:
+    """Count what is undecided: ``40 verdicts of 12 rules``; empty if nothing is."""
+    count = report.tally.undecided
+    if not count and not report.undecided:
+        return ""
+    rules = len({item.code for item in report.undecided})
+    return plural(count, "verdict") + (f" of {plural(rules, 'rule')}" if rules else "")
 
 
 def settles_most(report: Report) -> str:

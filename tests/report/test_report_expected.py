@@ -8,9 +8,10 @@ import pytest
 from sample_reports import example
 
 from hetpd_cli import __version__
-from hetpd_cli.report import FORMATS, Options, renderer
+from hetpd_cli.report import FORMATS, Options, Repository, renderer
 
 EXPECTED = Path(__file__).parent / "expected"
+SHOP = Repository("/work/shop", "/work/shop/deployments", "https://host/o/r/blob/abc/")
 CASES = {
     "full-80.txt": ("full", Options(width=80)),
     "full-120.txt": ("full", Options(width=120)),
@@ -18,13 +19,20 @@ CASES = {
     "full-verbose-80.txt": ("full", Options(width=80, verbose=True)),
     "concise.txt": ("concise", Options(width=80)),
     "report.json": ("json", Options()),
+    "report.jsonl": ("jsonl", Options()),
+    "report.sarif": ("sarif", Options(verbose=True, repository=SHOP)),
+    "gl-code-quality-report.json": ("gitlab", Options(repository=SHOP)),
+    "junit.xml": ("junit", Options(repository=SHOP)),
+    "comment.md": ("markdown", Options(repository=SHOP)),
+    "annotations.txt": ("github", Options(repository=SHOP)),
+    "statistics-80.txt": ("statistics", Options(width=80)),
 }
 
 
 def rendered(case: str) -> str:
     form, options = CASES[case]
     text = renderer(form).render(example(), options)
-    return text.replace(f'"hetpd": "{__version__}"', '"hetpd": "VERSION"')
+    return text.replace(__version__, "VERSION")
 
 
 @pytest.mark.parametrize("case", CASES)
