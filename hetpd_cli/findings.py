@@ -239,7 +239,7 @@ class Report(NamedTuple):
     ``matrix`` maps each cell of :data:`CELLS` to ``violated``, ``undecided``, ``holds``, ``not applicable``,
     ``open`` (O1 and O2 unless violated) or ``not analysed``. ``texts`` maps the path of each input to its
     decoded text, for code frames. ``settling`` lists the facts that would settle most undecided verdicts, with
-    the number of verdicts each takes part in. ``left_out`` counts inputs that were read and not checked, as no change
+    the number of verdicts each takes part in. ``unchanged`` counts inputs that were read and not checked, as no change
     concerns them.
     """
 
@@ -251,7 +251,7 @@ class Report(NamedTuple):
     rules: int
     settling: tuple[tuple[str, int], ...]
     texts: Mapping[str, str]
-    left_out: int = 0
+    unchanged: int = 0
 
     @property
     def left_open(self) -> frozenset[tuple[str, str]]:

@@ -56,7 +56,7 @@ def run_check(request: Request) -> int:
         found = find(request.paths)
         readings, plan, left_out, notes = _readings(found, request, plan)
         outcome = run(readings, plan)
-        outcome = outcome._replace(report=outcome.report._replace(left_out=left_out))
+        outcome = outcome._replace(report=outcome.report._replace(unchanged=left_out))
         if request.write_baseline:
             from hetpd_cli.cli.baseline import write_baseline
 

@@ -7,10 +7,10 @@ shows the description and not ``other_locations``, so the other places stand in 
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from hetpd_cli.report.json_report import dump
+from hetpd_cli.report.markdown_text import plain
 from hetpd_cli.report.style import guard, inert, prose
 from hetpd_cli.report.tracking import shown_path, tracked
 
@@ -40,12 +40,6 @@ _CATEGORIES = {
     "exposed": "Security",
 }
 _ELSE = "Bug Risk"
-
-_CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
-_ACTIVE = re.compile(
-    r"([\\`*{}\[\]<>#!|~&$%@^]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=\S)|^[-+=]|(?<=[0-9])[.)](?=\s|$)|(?<=www)\.)"
-)
-"""What marks up text in GitLab's Markdown: CommonMark, links, references to issues and people, mathematics, emoji."""
 
 
 def render(report: Report, options: Options) -> str:
@@ -107,25 +101,10 @@ def _body(finding: Finding, others: list[LabelledPlace], options: Options) -> st
 
 
 def _paragraphs(finding: Finding, others: list[LabelledPlace], options: Options) -> Iterator[str]:
-    yield _markdown(finding.message)
+    yield plain(finding.message)
     if others:
-        yield "\n".join(f"- {_markdown(_in_words(spot, options))}" for spot in others)
+        yield "\n".join(f"- {plain(_in_words(spot, options))}" for spot in others)
     if finding.why:
-        yield f"**Why:** {_markdown(finding.why)}"
+        yield f"**Why:** {plain(finding.why)}"
     if finding.fix:
-        yield f"**Fix:** {_markdown(finding.fix)}"
-
-
-def _markdown(text: str) -> str:
-    """Return text that marks up nothing but code in single backticks."""
-    line = prose(text)
-    spans = _CODE.findall(line)
-    if line.count("`") != 2 * len(spans):
-        return _literal(line)
-    pieces = _CODE.split(line)
-    return "".join(f"`{piece}`" if index % 2 else _literal(piece) for index, piece in enumerate(pieces))
-
-
-def _literal(text: str) -> str:
-    # An address is linked whatever is escaped in it, unless its sign stands in code.
-    return _ACTIVE.sub(r"\\\1", text).replace("\\@", "`@`")
+        yield f"**Fix:** {plain(finding.fix)}"

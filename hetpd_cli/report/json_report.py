@@ -136,6 +136,7 @@ def as_summary(report: Report) -> dict[str, Any]:
         "rules": report.rules,
         **report.tally._asdict(),
         "inputs": statuses(report.inputs),
+        "unchanged": report.unchanged,
         "settling": [{"fact": fact, "verdicts": count} for fact, count in report.settling],
     }
 

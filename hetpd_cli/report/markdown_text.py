@@ -1,8 +1,8 @@
-"""Text within Markdown as GitHub renders it: whatever a file or its name holds shows as it is and does nothing.
+"""Text within Markdown of GitHub and GitLab: whatever a file or its name holds shows as it is and does nothing.
 
 :func:`plain` writes character references, which are text to Markdown and HTML alike, so that one escaping serves
-paragraphs, cells of tables and ``<summary>``. What GitHub looks for in the text after rendering (mentions, references
-to issues and commits, emoji, bare addresses) is broken in two by an HTML comment.
+paragraphs, cells of tables and ``<summary>``. What GitHub or GitLab look for in the text after rendering (mentions,
+references to issues and commits, emoji, bare addresses) is broken in two by an HTML comment.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _BREAK = "<!-- -->"
 _ACTIVE = re.compile(
     r"""
       (?P<dollar>\$)
-    | (?P<split>@ | \#(?=\w) | :(?=[\w+/-]) | www(?=\.) | \b(?:GH|CVE|GHSA)-(?=\w))
+    | (?P<split>@ | [\#!%^](?=\w) | \{(?=[+-]) | :(?=[\w+/-]) | www(?=\.) | \b(?:GH|CVE|GHSA)-(?=\w))
     | (?P<mark>[&<>\\`*\[\]|~] | (?<![A-Za-z0-9])_ | _(?![A-Za-z0-9]) | ^[-+=\#])
     | ^[0-9]+(?P<point>[.)])
     | (?P<commit>\b[0-9a-f]{7,}\b)

@@ -136,7 +136,7 @@ def summary(report: Report) -> str:
 
 def summary_role(report: Report) -> str:
     """Return the colour of the summary: the worst finding's; green only where all was read and decided."""
-    if report.left_out and not report.inputs:
+    if report.unchanged and not report.inputs:
         return "strong"
     counts = severities(list(report.findings))
     worst = next((severity for severity, count in counts.items() if count), None)
@@ -152,8 +152,8 @@ def found(report: Report) -> str:
     active = [finding for finding in report.findings if finding.suppressed is None]
     hidden = suppressed(report)
     tail = f" ({hidden} suppressed)" if hidden else ""
-    if not active and not report.inputs and report.left_out:
-        return f"nothing changed: {plural(report.left_out, 'file')} left out"
+    if not active and not report.inputs and report.unchanged:
+        return f"nothing changed: {plural(report.unchanged, 'file')} left out"
     if not active:
         return f"no findings in {plural(len(report.inputs), 'file')}{tail}"
     counts = severities(active)
@@ -183,7 +183,7 @@ def _decided(report: Report) -> str:
 def _not_checked(report: Report) -> str:
     counts = {name: count for name, count in statuses(report.inputs).items() if count and name != "checked"}
     parts = [f"{plural(count, 'file')} {inert(name)}" for name, count in counts.items()]
-    left_out = f"{plural(report.left_out, 'file')} unchanged" if report.left_out and report.inputs else ""
+    left_out = f"{plural(report.unchanged, 'file')} unchanged" if report.unchanged and report.inputs else ""
     alone = sum(item.status == "checked" and bool(item.detail) and not item.joined for item in report.inputs)
     boundless = f"{plural(alone, 'file')} without a boundary" if alone else ""
     return ", ".join(filter(None, [*parts, boundless, left_out]))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from cmarkgfm import github_flavored_markdown_to_html
+from cmarkgfm.cmark import Options as Cmark
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -106,7 +107,8 @@ def spots(issue: dict[str, Any]) -> list[tuple[str, tuple[int, ...]]]:
 
 
 def html(issue: dict[str, Any]) -> str:
-    return str(github_flavored_markdown_to_html(issue["content"]["body"]))
+    shown = str(github_flavored_markdown_to_html(issue["content"]["body"], Cmark.CMARK_OPT_UNSAFE))
+    return shown.replace("<!-- -->", "").replace("<span>$</span>", "$")
 
 
 @pytest.mark.parametrize("path", [*FILES, EXAMPLES], ids=lambda path: path.stem)
@@ -200,10 +202,10 @@ def test_equal_findings_have_names_of_their_own() -> None:
     assert len(issues(report(same, same, same))) == 3
 
 
-def test_code_stays_code_and_the_fix_stands_in_the_body() -> None:
+def test_why_and_fix_stand_in_the_body() -> None:
     one = finding(at(DEPLOYMENT, "fp16"), also(DEPLOYMENT, "bf16"), why="It breaks.", fix="set `kv.dtype: [x]` on `d`")
     shown = html(issues(report(one))[0])
-    assert "<code>kv.dtype: [x]</code> on <code>d</code>" in shown
+    assert "set `kv.dtype: [x]` on `d`" in shown
     assert "<strong>Why:</strong> It breaks." in shown
     assert shown.count("<li>") == 1
 
@@ -232,7 +234,7 @@ INJECTIONS = [
     "%",
     "",
 ]
-MARKUP = re.compile(r"<(?!/?(?:p|ul|li|strong|code)>)")
+MARKUP = re.compile(r"<(?!/?(?:p|ul|li|strong)>)")
 
 
 @pytest.mark.parametrize("text", [*HOSTILE, *INJECTIONS])
@@ -256,6 +258,9 @@ def test_any_text_is_valid_and_marks_up_nothing(text: str) -> None:
         assert html(issue).count("<li>") == 1
 
 
-def test_references_of_gitlab_are_escaped() -> None:
+def test_references_of_gitlab_are_broken() -> None:
     (issue,) = issues(report(finding(at(DEPLOYMENT, "fp16"), message="#1 !2 @all ~bug %3 $4 &5 :100: {+x+}")))
-    assert issue["content"]["body"].startswith(r"\#1 \!2 `@`all \~bug \%3 \$4 \&5 \:100: \{+x+\}")
+    shown = str(github_flavored_markdown_to_html(issue["content"]["body"], Cmark.CMARK_OPT_UNSAFE))
+    first = shown.partition("</p>")[0]
+    assert re.search(r"[#!@%^{][\w+]", re.sub(r"&#?\w+;", "", first)) is None
+    assert re.sub(r"<[^>]*>", "", first) == "#1 !2 @all ~bug %3 $4 &amp;5 :100: {+x+}"

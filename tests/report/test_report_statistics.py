@@ -102,10 +102,10 @@ def test_nothing_is_wider_than_the_terminal(width: int) -> None:
 
 
 def test_left_out_inputs_are_in_the_summary() -> None:
-    nothing = Report((), (), (), {}, Tally(), 3, (), {}, left_out=4)
+    nothing = Report((), (), (), {}, Tally(), 3, (), {}, unchanged=4)
     assert render(nothing, Options()).count("4 files") == 1
     some = report(finding(at(DEPLOYMENT, "fp16")), inputs=(InputReport(PATH, "hetpd", "checked"),))
-    assert "4 files unchanged" in render(some._replace(left_out=4), Options())
+    assert "4 files unchanged" in render(some._replace(unchanged=4), Options())
     assert "unchanged" not in render(some, Options())
 
 
