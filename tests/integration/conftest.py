@@ -6,7 +6,6 @@ They install hetpd as its users do, so pip has to reach a registry; where it can
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,12 +62,3 @@ def _no_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(("GITHUB_", "CI_", "PRE_COMMIT", "GIT_", "GH_", "HETPD_", "RUNNER_")):
             monkeypatch.delenv(name)
-
-
-@pytest.fixture(scope="session", name="git")
-def _git() -> str:
-    """Git, which pre-commit cannot do without."""
-    program = shutil.which("git")
-    if program is None:
-        pytest.skip("git is not installed")
-    return program
