@@ -168,9 +168,9 @@ def test_findings_fail_the_job_and_stand_in_every_report(action, faulty) -> None
     assert report.startswith("<!-- hetpd -->\n")
     assert ran.summary == report
     assert "error[HPD201]" in ran.log
-    (annotation,) = commands(ran.log)
-    assert annotation.startswith("::error ")
-    assert "file=k8s/" in annotation
+    annotations = commands(ran.log)
+    assert annotations[0].startswith("::error ")
+    assert all(ANNOTATION.match(line) and "file=k8s/" in line for line in annotations)
     assert ran.used["upload"] == {"sarif_file": ran.outputs["sarif-file"], "category": "hetpd"}
     assert action.calls == []
 
@@ -215,7 +215,9 @@ def test_inputs_reach_hetpd(action, faulty, inputs, code) -> None:
 
 
 def test_a_revision_reaches_hetpd(action, faulty) -> None:
-    assert "--changed-since" in action(faulty, changed_since="no such revision", paths="clean.yaml").log
+    ran = action(faulty, changed_since="no-such-revision")
+    assert ran.code == 2
+    assert re.search("changed-since|no-such-revision", ran.log)
 
 
 HOSTILE = [

@@ -97,6 +97,13 @@ def test_name_stage_and_image_can_be_chosen() -> None:
     assert (name, content["stage"], content["image"]) == ("lint: pd", "lint", "python:3.12")
 
 
+@pytest.mark.parametrize("value", ["", "a 'b' \"c\"", "C:\\x # y: {z}", "- a", "$CI_PROJECT_DIR/k8s"])
+@pytest.mark.parametrize("name", ["package", "paths", "args", "fail_on", "changed_since"])
+def test_any_line_can_be_an_input(name, value) -> None:
+    _, content = job(**{name: value})
+    assert content["variables"][f"HETPD_{name.upper()}"] == value
+
+
 def test_the_job_runs_once_for_a_change() -> None:
     _, content = job()
     assert [rule["if"] for rule in content["rules"] if rule.get("when") != "never"] == [
@@ -119,7 +126,7 @@ def test_findings_fail_the_job_and_stand_in_both_reports(installed, faulty, shel
     done = check(installed, faulty, shell)
     assert done.returncode == 1, done.stdout
     assert "error[HPD201]" in done.stdout
-    assert len(quality(faulty)) == 1
+    assert quality(faulty)
     assert "HPD201" in ElementTree.tostring(junit(faulty), encoding="unicode")
 
 
@@ -145,7 +152,9 @@ def test_inputs_reach_hetpd(installed, faulty, inputs, code) -> None:
 
 
 def test_a_revision_reaches_hetpd(installed, faulty) -> None:
-    assert "--changed-since" in check(installed, faulty, changed_since="no such revision").stdout
+    done = check(installed, faulty, changed_since="no-such-revision")
+    assert done.returncode == 2
+    assert re.search("changed-since|no-such-revision", done.stdout)
 
 
 @pytest.mark.parametrize("shell", SHELLS)
