@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,11 @@ ROOT = Path(__file__).parent.parent
 def check_text(text: str, path: str = "deploy.yaml") -> Report:
     """Return the report on one text with every built-in rule."""
     return report_on(text, catalogue(), path)
+
+
+def without_commands(form: str, output: str) -> str:
+    """Return the output of a format without the commands that annotations are made of."""
+    return re.sub(r"^::(?:error|warning|notice) ", "", output, flags=re.M) if form == "github" else output
 
 
 def deployment_of(text: str) -> Deployment:

@@ -101,12 +101,13 @@ def _walk(directory: str) -> Iterator[str]:
 def read(path: str, limits: Limits, *, named: bool = True) -> Reading:
     """Return what the file ``path`` declares; nothing is raised.
 
-    A file that nobody ``named`` and that no reader would claim by its beginning is nobody's fault if it cannot be read.
+    A file in another encoding, or beyond the limit, that nothing marks as one of ours is nobody's fault: pre-commit
+    names every file. One that nobody ``named`` is judged by its beginning.
     """
     source = read_source(path, limits)
     if isinstance(source, Problem):
         shown = source.places[0].place.path
-        if not named and source.rule in FOREIGN and not _claimed(path):
+        if source.rule in FOREIGN and not _claimed(path, limits.max_bytes if named else _HEAD_BYTES):
             return Reading(shown, None, "not-pd", source.message.removeprefix(f"{shown} "))
         return Reading(shown, None, "unreadable", source.message, problems=(source,))
     return read_text(source, limits)
@@ -118,14 +119,17 @@ FOREIGN = frozenset({"not-utf-8", "input-too-large"})
 _HEAD_BYTES = 65_536
 
 
-def _claimed(path: str) -> bool:
-    """Tell whether a reader would claim the file ``path`` by its first bytes."""
+def _claimed(path: str, most_bytes: int) -> bool:
+    """Tell whether a reader would claim the file ``path``, or an engine be launched in it, by its first bytes."""
+    from hetpd_cli.sources.launch_lines import NAMES
+
     try:
         with open(path, "rb") as file:  # noqa: PTH123 (paths stay text)
-            head = SourceText(path, file.read(_HEAD_BYTES).lstrip(b"\xff\xfe").replace(b"\0", b"").decode("latin-1"))
+            text = file.read(most_bytes).lstrip(b"\xff\xfe").replace(b"\0", b"").decode("latin-1")
     except OSError:
         return True
-    return any(reader.claims(head) for reader in READERS)
+    head = SourceText(path, text)
+    return any(reader.claims(head) for reader in READERS) or NAMES.search(text) is not None
 
 
 def _beside(path: str, limits: Limits) -> list[Reading]:

@@ -20,7 +20,7 @@ from hetpd_cli.engine.check import check
 from hetpd_cli.report import FORMATS, Options, renderer
 from hetpd_cli.sources.inputs import read, read_text
 from hetpd_cli.sources.text import Limits, SourceText
-from tests.support import ROOT, examples
+from tests.support import ROOT, examples, without_commands
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +50,7 @@ def pool(text: str) -> str:
 MIB = 2**20
 CASES: dict[str, tuple[str | bytes, int, set[str]]] = {
     "50 MB": (b"hetpd: 1\n" + b"# comment\n" * (5 * MIB), 3, {"HPD003"}),
-    "50 MB of nothing": (b"\0" * 50 * MIB, 3, {"HPD003"}),
+    "50 MB of nothing": (b"\0" * 50 * MIB, 0, set()),
     "a scalar of 8 MB": ('hetpd: 1\ndescription: "' + "x" * (8 * MIB - 100) + '"\n', 1, {"HPD014"}),
     "a folded scalar of 8 MB": ("hetpd: 1\ndescription: a" + "\n\n b" * (2 * MIB - 100), 1, {"HPD014"}),
     "a word of 8 MB": (pool("kv: {dtype: " + "k" * 8_000_000 + "}"), 1, {"HPD017"}),
@@ -217,7 +217,7 @@ def test_nothing_is_passed_through(name: str, form: str) -> None:
         report = check([read_text(SourceText(f"nowhere/{odd}.yaml", text), Limits())], catalogue())
         assert {finding.code for finding in report.findings} - {"HPD004"}
         for options in (Options(), Options(width=60, verbose=True)):
-            assert_inert(renderer(form).render(report, options))
+            assert_inert(without_commands(form, renderer(form).render(report, options)))
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -226,7 +226,7 @@ def test_raw_control_characters_are_one_finding(form: str) -> None:
         for text in (f"hetpd: 1\nname: {odd}\n", f"hetpd: 1\n# {odd}\n{odd}: 1\n"):
             report = check([read_text(SourceText("a.yaml", text), Limits())], catalogue())
             assert [finding.code for finding in report.findings if finding.code == "HPD004"] == ["HPD004"], text
-            assert_inert(renderer(form).render(report, Options(width=80)))
+            assert_inert(without_commands(form, renderer(form).render(report, Options(width=80))))
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -235,7 +235,7 @@ def test_odd_paths_and_contents_through_the_whole_program(form: str, tmp_path: P
     path.write_text(TEMPLATES["rules"].replace("@", quoted(ODD_IN_ONE)), encoding="utf-8")
     done = hetpd("-f", form, "-v", path)
     assert (done.returncode, done.stderr) == (1, b"")
-    assert_inert(done.stdout.decode())
+    assert_inert(without_commands(form, done.stdout.decode()))
 
 
 # -- whatever comes, a report ----------------------------------------------------------------------------------
@@ -252,7 +252,7 @@ def test_random_bytes(tmp_path: Path, data: bytes, start: bytes) -> None:
     report = check([read(str(path), Limits())], catalogue())
     assert report.inputs[0].status in {"checked", "not-pd", "unreadable"}
     for form in FORMATS:
-        assert_inert(renderer(form).render(report, Options(width=70)))
+        assert_inert(without_commands(form, renderer(form).render(report, Options(width=70))))
 
 
 def test_every_truncation_of_a_deployment_gives_a_report() -> None:

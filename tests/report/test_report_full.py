@@ -70,7 +70,7 @@ def test_paths_never_break() -> None:
 def test_paths_are_shown_from_a_directory() -> None:
     spot = at(DEPLOYMENT, "fp16", path="/srv/git/prod/deploy.yaml")
     outside = at(DEPLOYMENT, "fp16", path="/srv/gitter/deploy.yaml")
-    for form in FORMATS:
+    for form in sorted(set(FORMATS) - {"statistics"}):  # has no paths
         for base in ("/srv/git", "/srv/git/"):
             text = renderer(form).render(
                 report(finding(spot), finding(outside), texts={}), Options(show_paths_from=base)

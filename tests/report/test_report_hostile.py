@@ -27,6 +27,7 @@ from hetpd_cli.findings import (
 from hetpd_cli.places import Place
 from hetpd_cli.report import FORMATS, Options, renderer
 from hetpd_cli.report.style import inert
+from tests.support import without_commands
 
 HOSTILE = [
     "\x1b[31mred\x1b[0m",
@@ -95,9 +96,7 @@ def assert_inert(output: str) -> None:
 
 
 def printed(form: str, result: Report, options: Options) -> str:
-    """The output of a format; the commands that annotations are made of are left out of theirs."""
-    output = renderer(form).render(result, options)
-    return re.sub(r"^::(?:error|warning|notice) ", "", output, flags=re.MULTILINE) if form == "github" else output
+    return without_commands(form, renderer(form).render(result, options))
 
 
 @pytest.mark.parametrize("text", HOSTILE)

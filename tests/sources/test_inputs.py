@@ -142,20 +142,26 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"hetpd: 1\nname: caf\xe9\n", "unreadable"),
         (b"hetpd: 1\n" + b"# \n" * 3_000_000, "unreadable"),
         ("hetpd: 1\n".encode("utf-16"), "unreadable"),
+        (b"# caf\xe9\nvllm serve m\n", "unreadable"),
     ],
-    ids=["latin", "utf-16", "large", "ours in latin", "ours too large", "ours in utf-16"],
+    ids=["latin", "utf-16", "large", "ours in latin", "ours too large", "ours in utf-16", "an engine"],
 )
-def test_a_file_that_a_walk_found_is_a_fault_only_if_it_is_ours(tmp_path, content, status) -> None:
+def test_a_file_that_cannot_be_read_is_a_fault_only_if_it_is_ours(tmp_path, content, status) -> None:
     path = tmp_path / "values.yaml"
     path.write_bytes(content)
     (walked,) = find([str(tmp_path)]).readings(Limits())
     assert walked.status == status
     assert bool(walked.problems) is (status == "unreadable")
     assert walked.detail
-    (named,) = find([str(path)]).readings(Limits())
-    assert named.status == "unreadable"
-    (both,) = find([str(tmp_path), str(path)]).readings(Limits())
-    assert both.status == "unreadable"
+    for paths in ([path], [tmp_path, path]):
+        (named,) = find(map(str, paths)).readings(Limits())
+        assert named.status == status
+
+
+def test_a_named_file_is_judged_by_more_than_its_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "values.yaml"
+    path.write_bytes(b"# caf\xe9\n" * 20_000 + b"vllm serve m\n")
+    assert [find([str(one)]).readings(Limits())[0].status for one in (tmp_path, path)] == ["not-pd", "unreadable"]
 
 
 def test_texts_are_read_as_the_files_of_a_run_are(folder: Path) -> None:
