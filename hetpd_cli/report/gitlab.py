@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hetpd_cli.report.checkout import from_top
 from hetpd_cli.report.json_report import dump
 from hetpd_cli.report.markdown_text import plain
 from hetpd_cli.report.style import guard, inert, prose
-from hetpd_cli.report.tracking import shown_path, tracked
+from hetpd_cli.report.tracking import tracked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,22 +45,23 @@ _ELSE = "Bug Risk"
 
 def render(report: Report, options: Options) -> str:
     """Return ``report`` as a list of issues; no findings give an empty one."""
-    return dump([_issue(finding, name, options) for finding, name in tracked(report, options)])
+    report, options = from_top(report, options)
+    return dump([_issue(finding, name) for finding, name in tracked(report, options)])
 
 
-def _issue(finding: Finding, name: str, options: Options) -> dict[str, Any]:
+def _issue(finding: Finding, name: str) -> dict[str, Any]:
     primary, *others = sorted(finding.places, key=lambda spot: not spot.primary)
     return {
         "type": "issue",
         "engine_name": "hetpd",
         "check_name": f"{finding.code} {finding.name}",
-        "description": _description(finding, primary, others, options),
-        "content": {"body": _body(finding, others, options)},
+        "description": _description(finding, primary, others),
+        "content": {"body": _body(finding, others)},
         "categories": [_CATEGORIES.get(finding.impact or "", _ELSE)],
         "severity": _severity(finding),
         "fingerprint": name,
-        "location": _location(primary.place, options),
-        "other_locations": [_location(spot.place, options) for spot in others],
+        "location": _location(primary.place),
+        "other_locations": [_location(spot.place) for spot in others],
     }
 
 
@@ -68,24 +70,24 @@ def _severity(finding: Finding) -> str:
     return "info" if finding.suppressed is not None else _SEVERITIES[finding.severity, finding.confidence != "guess"]
 
 
-def _description(finding: Finding, primary: LabelledPlace, others: list[LabelledPlace], options: Options) -> str:
+def _description(finding: Finding, primary: LabelledPlace, others: list[LabelledPlace]) -> str:
     """Return the message with every other place in words, as one line of plain text."""
     text = guard(prose(finding.message))
     if primary.label:
         text += f" ({prose(primary.label)})"
-    text = "; ".join([text, *(_in_words(spot, options) for spot in others)])
+    text = "; ".join([text, *(_in_words(spot) for spot in others)])
     return text if finding.suppressed is None else f"suppressed ({prose(finding.suppressed)}): {text}"
 
 
-def _in_words(spot: LabelledPlace, options: Options) -> str:
-    path = inert(shown_path(spot.place.path, options))
+def _in_words(spot: LabelledPlace) -> str:
+    path = inert(spot.place.path)
     return f"{path}:{spot.place.line}:{spot.place.column} {prose(spot.label)}".rstrip()
 
 
-def _location(place: Place, options: Options) -> dict[str, Any]:
+def _location(place: Place) -> dict[str, Any]:
     """Return a span; lines and columns count from 1, and the end is that of :class:`Place`: Code Climate names none."""
     return {
-        "path": shown_path(place.path, options),
+        "path": place.path,
         "positions": {
             "begin": {"line": place.line, "column": place.column},
             "end": {"line": place.end_line, "column": place.end_column},
@@ -96,14 +98,14 @@ def _location(place: Place, options: Options) -> dict[str, Any]:
 # -- Markdown --------------------------------------------------------------------------------------------------
 
 
-def _body(finding: Finding, others: list[LabelledPlace], options: Options) -> str:
-    return "\n\n".join(_paragraphs(finding, others, options)) + "\n"
+def _body(finding: Finding, others: list[LabelledPlace]) -> str:
+    return "\n\n".join(_paragraphs(finding, others)) + "\n"
 
 
-def _paragraphs(finding: Finding, others: list[LabelledPlace], options: Options) -> Iterator[str]:
+def _paragraphs(finding: Finding, others: list[LabelledPlace]) -> Iterator[str]:
     yield plain(finding.message)
     if others:
-        yield "\n".join(f"- {plain(_in_words(spot, options))}" for spot in others)
+        yield "\n".join(f"- {plain(_in_words(spot))}" for spot in others)
     if finding.why:
         yield f"**Why:** {plain(finding.why)}"
     if finding.fix:

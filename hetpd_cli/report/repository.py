@@ -32,7 +32,19 @@ def url_of(place: Place, options: Options) -> str | None:
     path = repository_path(place.path, repository)
     if path.startswith("/"):
         return None
+    return f"{repository.url}{quoted(path)}#L{place.line}"
+
+
+def quoted(path: str) -> str:
+    """Return ``path`` as the path of a URI: whatever is no plain letter, digit or ``/``, byte by byte as ``%XX``."""
     from urllib.parse import quote
 
-    # A file name need not be text.
-    return f"{repository.url}{quote(path.encode('utf-8', 'surrogateescape'))}#L{place.line}"
+    return quote(as_bytes(path))
+
+
+def as_bytes(text: str) -> bytes:
+    """Return a text that may hold a file name: its bytes that are no UTF-8 as they were."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from hetpd_cli import __version__
 from hetpd_cli.families import family_of
 from hetpd_cli.findings import CELLS, SEVERITIES
+from hetpd_cli.report.checkout import from_top, in_checkout
 from hetpd_cli.report.json_report import dump
-from hetpd_cli.report.repository import is_file
+from hetpd_cli.report.repository import quoted
 from hetpd_cli.report.style import guard, inert, prose
-from hetpd_cli.report.tracking import quoted, shown_path, tracked
+from hetpd_cli.report.tracking import tracked
 from hetpd_cli.report.words import fact_text, statuses
 
 if TYPE_CHECKING:
@@ -50,19 +51,20 @@ _MARKS = re.compile(r"([\\\[\]])")
 
 def render(report: Report, options: Options) -> str:
     """Return ``report`` as a SARIF log of one run."""
+    report, options = from_top(report, options)
     shown = tracked(report, options)
     kept = _kept(shown)
     codes = sorted({finding.code for finding, _ in kept})
     first = {finding.code: finding for finding, _ in reversed(kept)}
     run = {
         "tool": {"driver": _driver([_rule(first[code], options) for code in codes])},
-        "invocations": [_invocation(report, len(shown) - len(kept), options)],
+        "invocations": [_invocation(report, len(shown) - len(kept))],
         # Without its URI: a consumer knows where its checkout is, and need not learn where that of the run was.
         "originalUriBaseIds": {_ROOT: {"description": {"text": "The top of the repository."}}},
         "columnKind": "unicodeCodePoints",
         "newlineSequences": ["\r\n", "\n", "\r"],
         "results": [_result(finding, name, codes.index(finding.code), options) for finding, name in kept],
-        "properties": _run_properties(report, options),
+        "properties": _run_properties(report),
     }
     provenance = _provenance(options)
     if provenance:
@@ -148,8 +150,8 @@ def _result(finding: Finding, name: str, index: int, options: Options) -> dict[s
         "ruleIndex": index,
         "level": _LEVELS[finding.severity],
         "message": {"text": _message(finding, primary, others)},
-        "locations": [_location(primary, options)],
-        "relatedLocations": [{"id": number} | _location(spot, options) for number, spot in enumerate(others, 1)],
+        "locations": [_location(primary)],
+        "relatedLocations": [{"id": number} | _location(spot) for number, spot in enumerate(others, 1)],
         "partialFingerprints": {_FINGERPRINT: name},
         "properties": _properties(finding),
     }
@@ -190,21 +192,18 @@ def _sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
-def _location(spot: LabelledPlace, options: Options) -> dict[str, Any]:
+def _location(spot: LabelledPlace) -> dict[str, Any]:
     place = spot.place
-    physical = {"artifactLocation": _artifact(place.path, options), "region": _region(place)}
+    physical = {"artifactLocation": _artifact(place.path), "region": _region(place)}
     message = {"message": {"text": _plain(spot.label)}} if spot.label else {}
     return {"physicalLocation": physical, **message}
 
 
-def _artifact(path: str, options: Options) -> dict[str, Any]:
+def _artifact(path: str) -> dict[str, Any]:
     """Return a file: by its path in the repository, or by its whole path if it is outside."""
-    shown = shown_path(path, options)
-    if shown.startswith("/"):
-        return {"uri": "file:///" + quoted(shown.lstrip("/"))}
-    if not is_file(shown) or shown.startswith("../"):
-        return {"uri": quoted(shown)}
-    return {"uri": quoted(shown), "uriBaseId": _ROOT}
+    if path.startswith("/"):
+        return {"uri": "file:///" + quoted(path.lstrip("/"))}
+    return {"uri": quoted(path), "uriBaseId": _ROOT} if in_checkout(path) else {"uri": quoted(path)}
 
 
 def _region(place: Place) -> dict[str, int]:
@@ -250,8 +249,8 @@ def _evidence(rows: Sequence[Evidence]) -> Iterator[str]:
 # -- the run ---------------------------------------------------------------------------------------------------
 
 
-def _invocation(report: Report, left_out: int, options: Options) -> dict[str, Any]:
-    notifications = [notification for entry in report.inputs for notification in _notifications(entry, options)]
+def _invocation(report: Report, left_out: int) -> dict[str, Any]:
+    notifications = [notification for entry in report.inputs for notification in _notifications(entry)]
     if left_out:
         text = f"{left_out} of the mildest findings are left out: a run holds {_RESULTS}."
         notifications.append({"level": "warning", "message": {"text": text}})
@@ -261,7 +260,7 @@ def _invocation(report: Report, left_out: int, options: Options) -> dict[str, An
     }
 
 
-def _notifications(entry: InputReport, options: Options) -> Iterator[dict[str, Any]]:
+def _notifications(entry: InputReport) -> Iterator[dict[str, Any]]:
     """Return what became of an input that could not be checked."""
     level = {"unreadable": "error", "unresolved": "warning"}.get(entry.status)
     if level is not None:
@@ -269,7 +268,7 @@ def _notifications(entry: InputReport, options: Options) -> Iterator[dict[str, A
         yield {
             "level": level,
             "message": {"text": _sentence(_plain(said))},
-            "locations": [{"physicalLocation": {"artifactLocation": _artifact(entry.path, options)}}],
+            "locations": [{"physicalLocation": {"artifactLocation": _artifact(entry.path)}}],
         }
 
 
@@ -282,7 +281,7 @@ def _provenance(options: Options) -> dict[str, Any]:
     return {"repositoryUri": found[1], "revisionId": found[2], "mappedTo": {"uriBaseId": _ROOT}}
 
 
-def _run_properties(report: Report, options: Options) -> dict[str, Any]:
+def _run_properties(report: Report) -> dict[str, Any]:
     tally = report.tally
     return {
         "rules": report.rules,
@@ -292,15 +291,15 @@ def _run_properties(report: Report, options: Options) -> dict[str, Any]:
         "notApplicable": tally.not_applicable,
         "inputs": statuses(report.inputs),
         "matrix": {cell: report.matrix.get(cell, "not analysed") for cell in CELLS},
-        "undecidedRules": [_undecided(entry, options) for entry in report.undecided],
+        "undecidedRules": [_undecided(entry) for entry in report.undecided],
     }
 
 
-def _undecided(entry: Undecided, options: Options) -> dict[str, Any]:
+def _undecided(entry: Undecided) -> dict[str, Any]:
     return {
         "code": entry.code,
         "name": entry.name,
-        "uri": _artifact(entry.path, options)["uri"],
+        "uri": _artifact(entry.path)["uri"],
         "boundaries": [inert(label) for label in entry.boundaries],
         "needs": [prose(f"{need.fact}: {need.reason}" if need.reason else need.fact) for need in entry.needs],
         **({"reason": prose(entry.reason)} if entry.reason else {}),

@@ -18,7 +18,7 @@ from hetpd_cli.engine.check import check
 from hetpd_cli.report import FORMATS, Options, renderer
 from hetpd_cli.sources.inputs import read_text
 from hetpd_cli.sources.text import Limits, SourceText
-from tests.support import ROOT, examples
+from tests.support import ROOT, examples, without_commands
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +104,7 @@ def test_nothing_is_passed_through(special, form, tmp_path) -> None:
         f"  - {{name: d, role: decode, kv: {{dtype: bf16}}, connector: nixl, accelerator: {quoted}}}\n"
     )
     reading = read_text(SourceText(f"dir/{special}.yaml", text), Limits())
-    shown = renderer(form).render(check([reading], catalogue()), Options())
+    shown = without_commands(form, renderer(form).render(check([reading], catalogue()), Options()))
     assert "HPD201" in shown
     assert "HPD013" in shown
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", shown)

@@ -180,11 +180,6 @@ def test_paths_are_from_the_top_of_the_repository(path: str, shown: str) -> None
     assert issue["location"]["path"] == shown
 
 
-def test_a_path_has_no_dot_where_no_repository_is_known() -> None:
-    (issue,) = issues(report(finding(at(DEPLOYMENT, "fp16", path="./a.yaml"))), Options())
-    assert issue["location"]["path"] == "a.yaml"
-
-
 def test_no_findings_give_an_empty_list() -> None:
     assert render(report(), HERE) == "[]\n"
 
