@@ -299,6 +299,21 @@ def _join_halves(units: list[Unit], *, two_inputs: bool) -> None:
                 for alike in _by([unit for unit in together if unit in units], key):
                     if _fit(alike, sure=key is not _nothing and key(alike[0]) != ""):
                         _merge(alike, units)
+    _join_namesakes(units)
+
+
+def _join_namesakes(units: list[Unit]) -> None:
+    """Join what is left of a directory where two halves of one engine have one name but for the role.
+
+    They are of two models, else they were joined before: a fault that is to be found, not a reason to look at neither.
+    Names alone make no pair of them: each command says its role.
+    """
+    halves = [unit for unit in units if all(group.joins for group in unit.groups)]
+    for alike in _by(halves, lambda unit: (_directory(unit), _both_stems(unit))):
+        engines = [worker.engine for unit in alike for worker in unit.workers]
+        said = {engine.engine for engine in engines if engine is not None and engine.role is not None}
+        if len(alike) == len(ROLES) == len(engines) and len(said) == 1 and all(one and one.role for one in engines):
+            _merge(alike, units)
 
 
 def _by(units: list[Unit], key: Callable[[Unit], object]) -> list[list[Unit]]:
@@ -529,7 +544,7 @@ def _pool(worker: Worker, taken: list[str], *, shares_model: bool) -> Pool:
         if engine.ranks is not None and member.nodes > 1:
             settings.stated["parallelism.dp"] = engine.ranks
         settings.scope = engine.settings.scope if member.complete else OPEN
-        if engine.role is not None:
+        if engine.role is not None and not _is_label(engine.role, settings):
             settings.stated["engine.mode"] = engine.role
     else:
         settings = settings.over(member.settings)
@@ -539,7 +554,14 @@ def _pool(worker: Worker, taken: list[str], *, shares_model: bool) -> Pool:
     said = member.role if engine is None or engine.role is None or member.role is not None else engine.role
     place = said.place if said is not None and said.value == worker.role else None
     settings.stated["role"] = Stated(worker.role or AGGREGATED, place or member.place)
-    return Pool(_unused(member.name, taken), worker.role, _named_at(member.place, engine), settings, shares_model)
+    name = worker.role if member.name in ROLES and worker.role in ROLES else member.name
+    return Pool(_unused(name, taken), worker.role, _named_at(member.place, engine), settings, shares_model)
+
+
+def _is_label(role: Stated, settings: Section) -> bool:
+    """Tell whether a command's role is only what its connector is labelled with: it starts no other stage."""
+    label = settings.stated.get("connector.role")
+    return label is not None and label.place == role.place
 
 
 def _named_at(place: Place, engine: EngineSettings | None) -> Place:

@@ -127,18 +127,36 @@ def test_two_pools_of_one_name() -> None:
     assert [(handoff.prefill, handoff.decode) for handoff in one.handoffs] == [("same", "same-2")]
 
 
-@pytest.mark.parametrize(
-    ("prefill", "decode"),
-    [(vllm("prefill", "a"), vllm("decode", "b")), (vllm("prefill"), sglang("decode"))],
-    ids=["models", "engines"],
-)
-def test_halves_of_other_models_or_engines_are_not_joined(prefill, decode) -> None:
+def test_halves_of_other_engines_are_not_joined() -> None:
+    prefill, decode = vllm("prefill"), sglang("decode")
     found = read({"a.yaml": deployment("q-prefill", prefill) + "---\n" + deployment("q-decode", decode)})["a.yaml"]
     assert (found.status, roles(found)) == ("checked", [["prefill"], ["decode"]])
     assert [one.handoffs for one in found.deployments] == [(), ()]
     apart = read({"prefill.sh": prefill, "decode.sh": decode})
     assert [roles(one) for one in apart.values()] == [[["prefill"]], [["decode"]]]
     assert [one.joined for one in apart.values()] == [(), ()]
+
+
+def test_two_namesakes_of_two_models_are_a_faulty_pair() -> None:
+    halves = {role: vllm(role, model) for role, model in zip(ROLES, "ab", strict=True)}
+    text = "---\n".join(deployment(f"q-{role}", command) for role, command in halves.items())
+    assert roles(read({"a.yaml": text})["a.yaml"]) == PAIR
+    apart = read({f"{role}.sh": command for role, command in halves.items()})
+    assert [one.joined for one in apart.values()] == [("decode.sh",), ("prefill.sh",)]
+
+
+@pytest.mark.parametrize("names", [("x-prefill", "y-decode"), ("x-prefill", "x-decode", "decode-x")])
+def test_halves_of_two_models_without_one_name_are_not_joined(names) -> None:
+    commands = [vllm("prefill", "a"), vllm("decode", "b"), vllm("decode", "c")]
+    found = read({f"{name}.sh": command for name, command in zip(names, commands, strict=False)})
+    assert all(one.joined == () for one in found.values())
+
+
+def test_one_of_two_scripts_that_says_the_other_role_keeps_the_name_of_its_own() -> None:
+    found = read({f"{role}.sh": vllm("decode") for role in ROLES})
+    (one,) = (one for reading in found.values() for one in reading.deployments)
+    assert {pool.name: pool.role for pool in one.pools} == {role: role for role in ROLES}
+    assert all("engine.mode" not in pool.settings.stated for pool in one.pools)
 
 
 def test_a_model_that_is_not_known_may_be_the_same() -> None:
