@@ -30,6 +30,11 @@ CELLS = ("T1", "T2", "T3", "T4", "T5", "T6", "O1", "O2", "A1-A5", "A2-A5")
 STATUSES = ("checked", "unresolved", "not-pd", "unreadable")
 """What became of an input."""
 
+NO_ENGINE = "no inference engine is launched"
+NO_FORMAT = "it launches no inference engine, and is no deployment file (`hetpd: 1`)"
+FOREIGN = (NO_ENGINE, NO_FORMAT)
+"""Details of inputs that are none of our business: among others they are not worth a line."""
+
 
 class LabelledPlace(NamedTuple):
     """A place with at most six words on what stands there; exactly one place of a finding is primary."""

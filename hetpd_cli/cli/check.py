@@ -15,16 +15,18 @@ from hetpd_cli.configuration.read import ConfigurationError
 from hetpd_cli.configuration.setup import Setup, in_folder, set_up
 from hetpd_cli.findings import NEVER
 from hetpd_cli.report.style import inert
+from hetpd_cli.report.words import plural
 from hetpd_cli.sources.inputs import find
 from hetpd_cli.sources.text import STDIN, Limits
 from hetpd_cli.suppressions import BaselineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from hetpd_cli.checking import Outcome
     from hetpd_cli.configuration.options import Options
+    from hetpd_cli.findings import Undecided
     from hetpd_cli.sources.inputs import Found
     from hetpd_cli.sources.reader import Reading
 
@@ -53,7 +55,7 @@ def run_check(request: Request) -> int:
         setup = set_up(request.paths, request.files.config, no_config=request.files.no_config)
         path = _baseline_path(request, setup)
         plan, gate = _plan(request, setup, path)
-        found = find(request.paths)
+        found = find(request.paths).without(path)
         readings, plan, left_out, notes = _readings(found, request, plan)
         outcome = run(readings, plan)
         outcome = outcome._replace(report=outcome.report._replace(unchanged=left_out))
@@ -115,12 +117,28 @@ def _report(outcome: Outcome, found: Found, gate: Gate, request: Request, plan: 
     fail_on = gate.fail_on or DEFAULT_LEVEL
     printing = Printing(request.colour, request.quiet, request.verbose, fail_on, _rule_source(plan))
     write_all(report, request.outputs, printing)
-    for directory in found.empty:
+    for directory in () if gate.allow_empty else found.empty:
         sys.stderr.write(f"hetpd: nothing to check in {inert(directory)} (--allow-empty lets that pass)\n")
     failures = undecided_failures(report, gate)
     if failures:
-        sys.stderr.write(f"hetpd: {failures} undecided of the rules that --fail-on-undecided asks for\n")
+        sys.stderr.write(f"hetpd: undecided, which --fail-on-undecided refuses: {_undecided(failures)}\n")
     return exit_code(report, found.empty, gate)
+
+
+_UNDECIDED_SHOWN = 3
+
+
+def _undecided(entries: Sequence[Undecided]) -> str:
+    """Return the first rules that make a run fail, with the facts that would settle each."""
+    rules = {entry.code: entry for entry in reversed(entries)}
+    said = [
+        f"{code} {rules[code].name} (needs {', '.join(dict.fromkeys(need.fact for need in rules[code].needs))})"
+        if rules[code].needs
+        else f"{code} {rules[code].name}"
+        for code in sorted(rules)
+    ]
+    more = len(said) - _UNDECIDED_SHOWN
+    return inert("; ".join(said[:_UNDECIDED_SHOWN]) + (f"; and {plural(more, 'more rule')} (--verbose)" if more > 0 else ""))
 
 
 def _rule_source(plan: Plan) -> Callable[[str], Mapping[str, Any]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hetpd_cli.findings import fails
 
 if TYPE_CHECKING:
-    from hetpd_cli.findings import Report
+    from hetpd_cli.findings import Report, Undecided
 
 OK = 0
 FINDINGS = 1
@@ -31,9 +31,9 @@ class Gate(NamedTuple):
     allow_empty: bool = False
 
 
-def undecided_failures(report: Report, gate: Gate) -> int:
-    """Return how many undecided rules make the run fail."""
-    return sum(ANY_CELL in gate.undecided or entry.cell in gate.undecided for entry in report.undecided)
+def undecided_failures(report: Report, gate: Gate) -> list[Undecided]:
+    """Return the undecided rules that make the run fail."""
+    return [entry for entry in report.undecided if ANY_CELL in gate.undecided or entry.cell in gate.undecided]
 
 
 def exit_code(report: Report, empty: tuple[str, ...], gate: Gate) -> int:

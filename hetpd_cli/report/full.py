@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from hetpd_cli.findings import CELLS, STATUSES
+from hetpd_cli.findings import CELLS, FOREIGN, STATUSES
 from hetpd_cli.report.frames import Frames, Sources
 from hetpd_cli.report.headers import header
 from hetpd_cli.report.notes import notes_of, settles_most, undecided, waits_for
@@ -151,13 +151,19 @@ def _note(key: str, text: str, gutter: int, pen: _Pen) -> list[str]:
 
 
 def _inputs(report: Report, pen: _Pen) -> list[str]:
-    """Return a line for every input that was not checked and has no finding to say so; for every input when verbose."""
+    """Return a line for every input that was not checked and has no finding to say so; for every input when verbose.
+
+    What is none of our business has one only where there is nothing else.
+    """
     rows: list[str] = []
+    others = any(item.status != "not-pd" for item in report.inputs)
     for status in STATUSES:
         items = [item for item in report.inputs if item.status == status]
         if status == "unreadable" and not pen.options.verbose:
             told = {finding.primary.path for finding in report.findings}
             items = [item for item in items if item.path not in told]
+        if status == "not-pd" and others and not pen.options.verbose:
+            items = [item for item in items if item.detail not in FOREIGN]
         if status == "checked" and not pen.options.verbose:
             items = [item for item in items if item.detail]
         most = len(items) if pen.options.verbose else _INPUTS_PER_STATUS

@@ -6,6 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from hetpd_cli.findings import NO_ENGINE, NO_FORMAT
 from hetpd_cli.sources.deployment_file import DeploymentFileReader
 from hetpd_cli.sources.problems import Problem
 from hetpd_cli.sources.reader import Reading
@@ -42,6 +43,14 @@ class Found(NamedTuple):
     files: tuple[str, ...]
     empty: tuple[str, ...]
     named: frozenset[str] = frozenset()
+
+    def without(self, path: str | None) -> Found:
+        """Return the same without a file of our own that a walk came upon: a baseline is no input."""
+        if path is None:
+            return self
+        own = os.path.abspath(path)  # noqa: PTH100
+        kept = tuple(file for file in self.files if file in self.named or os.path.abspath(file) != own)  # noqa: PTH100
+        return self._replace(files=kept)
 
     def readings(self, limits: Limits) -> list[Reading]:
         """Return what each file declares; nothing is raised.
@@ -155,10 +164,6 @@ def read_text(source: SourceText, limits: Limits) -> Reading:
             if reading is not None:
                 return reading
     return _read_foreign(source, limits) or Reading(source.path, None, "not-pd", NO_FORMAT)
-
-
-NO_ENGINE = "no inference engine is launched"
-NO_FORMAT = "no known format: a deployment file has `hetpd: 1` at its top"
 
 
 def _read_foreign(source: SourceText, limits: Limits) -> Reading | None:

@@ -29,7 +29,7 @@ SHELLS = {"bash": ("bash", "-eo", "pipefail", "-c"), "sh": ("sh", "-e", "-c")}
 
 def job(**inputs: str) -> tuple[str, dict[str, Any]]:
     """Return name and content of the job, with inputs written into the text as GitLab does."""
-    given = {name: one["default"] for name, one in INPUTS.items()} | {
+    given = {name: one.get("default", "hetpd") for name, one in INPUTS.items()} | {
         name.replace("_", "-"): value for name, value in inputs.items()
     }
     text = re.sub(r"\$\[\[ inputs\.([\w-]+) \]\]", lambda match: given[match[1]], JOB)
@@ -90,6 +90,10 @@ def test_both_documents_are_gitlab_s(tmp_path, number) -> None:
 
 def test_each_input_is_used() -> None:
     assert set(re.findall(r"\$\[\[ inputs\.([\w-]+) \]\]", JOB)) == set(INPUTS)
+
+
+def test_what_is_installed_has_to_be_said() -> None:
+    assert [name for name, one in INPUTS.items() if "default" not in one] == ["package"]
 
 
 def test_name_stage_and_image_can_be_chosen() -> None:
