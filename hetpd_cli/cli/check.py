@@ -130,15 +130,13 @@ _UNDECIDED_SHOWN = 3
 
 def _undecided(entries: Sequence[Undecided]) -> str:
     """Return the first rules that make a run fail, with the facts that would settle each."""
-    rules = {entry.code: entry for entry in reversed(entries)}
-    said = [
-        f"{code} {rules[code].name} (needs {', '.join(dict.fromkeys(need.fact for need in rules[code].needs))})"
-        if rules[code].needs
-        else f"{code} {rules[code].name}"
-        for code in sorted(rules)
-    ]
+    said = []
+    for code, entry in sorted({entry.code: entry for entry in reversed(entries)}.items()):
+        facts = ", ".join(dict.fromkeys(need.fact for need in entry.needs))
+        said.append(f"{code} {entry.name}" + (f" (needs {facts})" if facts else ""))
     more = len(said) - _UNDECIDED_SHOWN
-    return inert("; ".join(said[:_UNDECIDED_SHOWN]) + (f"; and {plural(more, 'more rule')} (--verbose)" if more > 0 else ""))
+    shown = said[:_UNDECIDED_SHOWN] + ([f"and {plural(more, 'more rule')} (--verbose)"] if more > 0 else [])
+    return inert("; ".join(shown))
 
 
 def _rule_source(plan: Plan) -> Callable[[str], Mapping[str, Any]]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hetpd_cli.facts.space import Fact, Scope, Subject
+    from hetpd_cli.facts.values import Known
     from hetpd_cli.findings import Evidence
     from hetpd_cli.places import Place
     from hetpd_cli.sources.problems import Problem
@@ -24,6 +25,7 @@ SILENT = {DEFAULT: "defaults to", ASSUMED: "assumed to be"}
 """Origins of facts that nobody wrote in an input, with the words for them."""
 
 LABEL_WORDS = 6
+CANDIDATES_IN_MESSAGE = 4
 NAMES_IN_MESSAGE = 4
 """Pools that a message names; the finding lists all boundaries."""
 
@@ -83,9 +85,20 @@ def merge(violations: Iterable[Violation]) -> list[list[Violation]]:
 
 def shown(fact: Fact) -> str:
     """Return the value of a fact for people, with its unit where it is a quantity."""
-    value = fact.value
-    if isinstance(value, Unknown):
-        return "unknown"
+    if isinstance(fact.value, Unknown):
+        return _shown_unknown(fact.value, fact.unit)
+    return _shown_value(fact.value, fact.unit)
+
+
+def _shown_unknown(unknown: Unknown, unit: str | None) -> str:
+    """Return what an unknown can be, where that is little, else who knows it."""
+    candidates = unknown.candidates or ()
+    if 1 <= len(candidates) <= CANDIDATES_IN_MESSAGE:
+        return " or ".join(_shown_value(one, unit) for one in candidates)
+    return "what the engine takes" if unknown.left else "unknown"
+
+
+def _shown_value(value: Known | Nothing, unit: str | None) -> str:
     if isinstance(value, Nothing):
         return "none"
     if isinstance(value, bool):
@@ -94,7 +107,7 @@ def shown(fact: Fact) -> str:
         return ", ".join(str(item) for item in value) or "none"
     if isinstance(value, str):
         return value
-    return number_text(value) + unit_text(value, fact.unit)
+    return number_text(value) + unit_text(value, unit)
 
 
 def _filled(text: str, group: list[Violation]) -> str:
@@ -231,15 +244,31 @@ _FIELD = re.compile(r"(?<![\w.{])(?:kv|connector|engine|parallelism|speculative|
 
 
 def _in_words(fix: str, group: list[Violation]) -> str:
-    """Return ``fix`` with its fields as the sources of the pools call them, where they agree on it."""
+    """Return ``fix`` with its fields as the sources of the pools call them, where they agree on it.
+
+    How other engines call such a field, which the rule says behind it in parentheses, is left out then.
+    """
     words = [subject.section.words for member in group for subject in _pools(member)]
+    if not any(words):
+        return fix
+    said: set[str] = set()
 
     def called(match: re.Match[str]) -> str:
         names = {known.get(match[0], "") for known in words}
-        return (names.pop() if len(names) == 1 else "") or match[0]
+        name = (names.pop() if len(names) == 1 else "") or match[0]
+        if name != match[0]:
+            said.update(_SPELLING.findall(name))
+        return name
 
-    return _TWICE.sub(r"\1", _FIELD.sub(called, fix)) if any(words) else fix
+    def besides(match: re.Match[str]) -> str:
+        return "" if said & set(_SPELLING.findall(match[0])) else match[0]
 
+    return _TWICE.sub(r"\1", _SPELLINGS.sub(besides, _FIELD.sub(called, fix)))
+
+
+_SPELLING = re.compile(r"--[\w-]+|\b[a-zA-Z]+_\w+")
+_SPELLINGS = re.compile(r" \((?:(?:vLLM |SGLang )?[\w-]+(?:, )?)+\)")
+"""In parentheses: nothing but how engines call a field."""
 
 _TWICE = re.compile(r"(--[\w-]+|\b[A-Z_]{4,})(?:, \1|(?: \(\1\)))(?![\w-])")
 """A word that the text of the rule adds itself."""
