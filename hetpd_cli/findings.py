@@ -240,7 +240,7 @@ class Report(NamedTuple):
     ``open`` (O1 and O2 unless violated) or ``not analysed``. ``texts`` maps the path of each input to its
     decoded text, for code frames. ``settling`` lists the facts that would settle most undecided verdicts, with
     the number of verdicts each takes part in. ``unchanged`` counts inputs that were read and not checked, as no change
-    concerns them.
+    concerns them. ``decided`` holds the paths of the inputs on which some rule held or was violated.
     """
 
     inputs: tuple[InputReport, ...]
@@ -252,6 +252,7 @@ class Report(NamedTuple):
     settling: tuple[tuple[str, int], ...]
     texts: Mapping[str, str]
     unchanged: int = 0
+    decided: frozenset[str] = frozenset()
 
     @property
     def left_open(self) -> frozenset[tuple[str, str]]:

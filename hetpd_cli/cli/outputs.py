@@ -80,9 +80,7 @@ def files_of(asked: Sequence[Output]) -> frozenset[str]:
 def keep(read: Iterable[str | None], asked: Sequence[Output]) -> None:
     """Raise UnwritableError where a report would be written over a file that the run ``read``."""
     files = files_of(asked)
-    lost = (
-        next((file for file in read if file is not None and os.path.realpath(file) in files), None) if files else None
-    )
+    lost = next((file for file in filter(None, read) if files and os.path.realpath(file) in files), None)
     if lost is not None:
         raise UnwritableError(f"cannot write a report into {lost}: it is read by this run")
 

@@ -108,7 +108,7 @@ def _without_finding(item: InputReport, report: Report) -> list[_Case]:
         return [_Case(NO_FINDING, "skipped", "elsewhere", f"checked with {', '.join(map(inert, item.joined))}")]
     if detail:
         return [_Case(NO_FINDING, "skipped", "undecided", detail)]
-    if not report.tally.held:
+    if item.path not in report.decided:
         return [_Case(NO_FINDING, "skipped", "undecided", _NOTHING_DECIDED)]
     return [_Case("no rule is violated that is not suppressed" if elsewhere else NO_FINDING)]
 
