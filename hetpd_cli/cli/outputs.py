@@ -74,7 +74,8 @@ def _output(word: str) -> Output:
 
 def files_of(asked: Sequence[Output]) -> frozenset[str]:
     """Return the real paths of the files that reports are written into."""
-    return frozenset(os.path.realpath(output.file) for output in asked if output.file is not None)
+    # No file has a NUL in its name: that it cannot be written is said when it is.
+    return frozenset(os.path.realpath(file) for _, file in asked if file is not None and "\0" not in file)
 
 
 def keep(read: Iterable[str | None], asked: Sequence[Output]) -> None:
