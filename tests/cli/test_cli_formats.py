@@ -141,6 +141,16 @@ def test_a_report_is_no_input_of_the_next_run(tmp_path: Path, capsys: pytest.Cap
         assert [item["path"] for item in inputs] == [str(tmp_path / "deploy.yaml")]
 
 
+@pytest.mark.parametrize("form", ["json", "jsonl"])
+def test_an_older_report_is_no_deployment(form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    faulty = FAULTY.read_text(encoding="utf-8").replace("prefill-awq", "prefill-\U0001f600")
+    (tmp_path / "deploy.yaml").write_text(faulty, encoding="utf-8")
+    assert run(["check", str(tmp_path), "-f", f"{form}={tmp_path / 'report.json'}"]) == 1
+    assert "\\ud83d\\ude00" in (tmp_path / "report.json").read_text()
+    assert run(["check", str(tmp_path / "report.json"), "-f", "json"]) == 0
+    assert [item["status"] for item in json.loads(capsys.readouterr().out)["inputs"]] == ["not-pd"]
+
+
 # -- streams ---------------------------------------------------------------------------------------------------
 
 
