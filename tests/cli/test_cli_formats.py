@@ -173,7 +173,8 @@ def test_a_reader_that_goes_away(form: str, large: Path) -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_no_reader_at_all(form: str, large: Path) -> None:
-    assert (shell(f"hetpd check -f {form} {large} >&-").returncode) == 1
+    done = shell(f"hetpd check -f {form} {large} >&-")
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"")
     done = shell(f"hetpd check -f {form} {large} | true; echo ${{PIPESTATUS[0]}}")
     assert (done.stdout, done.stderr) == (b"1\n", b"")
 
