@@ -97,7 +97,7 @@ def _notices(findings: int, details: int) -> str:
     parts = [f"{plural(findings, 'finding')} left out"] if findings else []
     if details:
         parts.append(f"the details of {plural(details, 'more finding' if findings else 'finding')} left out")
-    return f"*{', '.join(parts)}: a comment holds no more. The log has them all.*\n" if parts else ""
+    return f"*{', '.join(parts)}: a comment holds no more. `hetpd check --verbose` prints them all.*\n" if parts else ""
 
 
 # Findings
