@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from time import process_time
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -147,6 +148,15 @@ def test_an_input_without_findings_passes() -> None:
 def test_what_was_not_decided_is_no_pass(tally: Tally) -> None:
     suites = parsed(one_input("checked", tally=tally))
     assert [outcomes(suite) for suite in suites.values()] == [{NO_FINDING: "skipped"}, {DECIDED: "skipped"}]
+
+
+def test_time_grows_with_the_files_and_not_with_their_square() -> None:
+    paths = [f"{number}.yaml" for number in range(3000)]
+    inputs = tuple(InputReport(path, "hetpd", "checked") for path in paths)
+    many = report(*(finding(at(DEPLOYMENT, "fp16", path=path)) for path in paths for _ in "ab"), inputs=inputs)
+    start = process_time()
+    render(many, PLAIN)
+    assert process_time() - start < 10  # 0.5 s; a pass over all findings for each file took minutes
 
 
 def test_what_was_decided_of_another_input_is_no_pass() -> None:
