@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 _FIRST_DIGIT = re.compile(r"[0-9]")
 
+BUILT_IN = "HPD"
+"""Beginning of the codes that only built-in rules have."""
+
 
 class Family(NamedTuple):
     """A family of rules. ``folder`` is where the built-in ones lie in ``rules/``."""

@@ -142,11 +142,16 @@ class Finding(NamedTuple):
         return next((spot.place for spot in self.places if spot.primary), self.places[0].place)
 
 
+def rank(severity: str) -> int:
+    """Return the place of a severity among all, the worst first; one that nobody knows comes last."""
+    return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
+
+
 def fails(finding: Finding, fail_on: str) -> bool:
     """Tell whether a finding fails a run whose mildest failing severity is ``fail_on``, or :data:`NEVER`."""
     if fail_on == NEVER or finding.suppressed is not None or finding.confidence not in SURE_ENOUGH:
         return False
-    return SEVERITIES.index(finding.severity) <= SEVERITIES.index(fail_on)
+    return rank(finding.severity) <= rank(fail_on)
 
 
 class Need(NamedTuple):
@@ -245,7 +250,7 @@ class Report(NamedTuple):
     ``open`` (O1 and O2 unless violated) or ``not analysed``. ``texts`` maps the path of each input to its
     decoded text, for code frames. ``settling`` lists the facts that would settle most undecided verdicts, with
     the number of verdicts each takes part in. ``unchanged`` counts inputs that were read and not checked, as no change
-    concerns them.
+    concerns them. ``decided`` holds the paths of the inputs on which some rule held or was violated.
     """
 
     inputs: tuple[InputReport, ...]
@@ -257,6 +262,7 @@ class Report(NamedTuple):
     settling: tuple[tuple[str, int], ...]
     texts: Mapping[str, str]
     unchanged: int = 0
+    decided: frozenset[str] = frozenset()
 
     @property
     def left_open(self) -> frozenset[tuple[str, str]]:

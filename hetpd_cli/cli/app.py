@@ -205,8 +205,10 @@ def _with_default_cells(arguments: Sequence[str]) -> list[str]:
     """Give the flag whose value may be left out its default: the next word looks like a cell, or the flag means any."""
     import re
 
-    given = []
+    given: list[str] = []
     for index, word in enumerate(arguments):
+        if word == "--":
+            return [*given, *arguments[index:]]
         following = arguments[index + 1] if index + 1 < len(arguments) else ""
         cell = re.fullmatch(r"any|[A-Za-z]\d(-[A-Za-z]\d)?", following)
         given.append(f"{word}=any" if word == UNDECIDED_FLAG and cell is None else word)

@@ -26,8 +26,8 @@ OUTSIDE = "outside"
 """What is known of a file: it differs, it does not, git is told to ignore it, or it is in no repository."""
 
 
-class Repository(NamedTuple):
-    """A checkout: its top, the commit that it is compared with, and absolute paths below it.
+class Compared(NamedTuple):
+    """A repository that was compared: its top, the commit that it is compared with, and absolute paths below it.
 
     ``changed`` holds what differs, deleted files included; an entry may be a directory (a submodule, a repository
     within this one), which stands for everything in it. ``parted`` is false where HEAD and the revision have no common
@@ -44,7 +44,7 @@ class Repository(NamedTuple):
 class Changes:
     """What differs in the repositories of a run."""
 
-    def __init__(self, revision: str, repositories: Sequence[Repository]) -> None:
+    def __init__(self, revision: str, repositories: Sequence[Compared]) -> None:
         self.revision = revision
         self.repositories = tuple(sorted(repositories, key=lambda one: len(one.top), reverse=True))
         self.paths = frozenset(path for one in self.repositories for path in one.changed)
@@ -67,7 +67,7 @@ class Changes:
             return OUTSIDE
         return IGNORED if _is_within(real, home.ignored) else UNCHANGED
 
-    def repository_of(self, path: str) -> Repository | None:
+    def repository_of(self, path: str) -> Compared | None:
         """Return the innermost repository of a run that an absolute path without links lies in."""
         return next((one for one in self.repositories if is_below(path, one.top)), None)
 
@@ -121,7 +121,7 @@ def changes(revision: str, paths: Iterable[str], files: Iterable[str]) -> Change
             folder = os.path.realpath(os.path.dirname(file) or ".")  # noqa: PTH120
             if file != STDIN and not any(is_below(folder, top) for top in tops if top):
                 tops[_nearest(folder, folders)] = None
-    found: dict[str, Repository] = {}
+    found: dict[str, Compared] = {}
     for top in filter(None, tops):
         repository = _repository(top, revision)
         found.setdefault(repository.top, repository)
@@ -160,7 +160,7 @@ def _nearest(folder: str, known: dict[str, str | None]) -> str | None:
 _OBJECT = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
-def _repository(folder: str, revision: str) -> Repository:
+def _repository(folder: str, revision: str) -> Compared:
     """Return what differs in the repository around ``folder``. Raises ChangesError where git cannot tell."""
     asked = ("--is-shallow-repository", "--show-toplevel", "--verify", "--quiet")
     done = _git(folder, "rev-parse", *asked, f"{revision}^{{commit}}")
@@ -176,7 +176,7 @@ def _repository(folder: str, revision: str) -> Repository:
     base = parting.out.strip() if parting.code == 0 else commit
     name = os.fsdecode(base)
     differ = _paths(root, *_DIFFER, name, "--") | _paths(root, *_LIST)
-    return Repository(root, name, parting.code == 0, differ, _paths(root, *_LIST, "--ignored", "--directory"))
+    return Compared(root, name, parting.code == 0, differ, _paths(root, *_LIST, "--ignored", "--directory"))
 
 
 def _refusal(folder: str, error: bytes) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.checking import Plan, run
 from hetpd_cli.cli.exit_codes import DEFAULT_LEVEL, Gate, exit_code, undecided_failures
-from hetpd_cli.cli.outputs import DEFAULT, Output, Printing, write_all
+from hetpd_cli.cli.outputs import DEFAULT, Output, Printing, files_of, keep, write_all
 from hetpd_cli.cli.selection import UnknownRuleError, selected
 from hetpd_cli.cli.settings import ChangesError, Files, given_by, refuse
 from hetpd_cli.configuration.read import ConfigurationError
@@ -55,10 +55,12 @@ def run_check(request: Request) -> int:
         setup = set_up(request.paths, request.files.config, no_config=request.files.no_config)
         path = _baseline_path(request, setup)
         plan, gate = _plan(request, setup, path)
-        found = find(request.paths).without(path)
+        own = files_of(request.outputs) | (frozenset() if path is None else {os.path.realpath(path)})
+        found = find(request.paths, own)
         readings, plan, left_out, notes = _readings(found, request, plan)
         outcome = run(readings, plan)
         outcome = outcome._replace(report=outcome.report._replace(unchanged=left_out))
+        keep((*found.files, *outcome.report.texts, path, setup.configuration.path), request.outputs)
         if request.write_baseline:
             from hetpd_cli.cli.baseline import write_baseline
 

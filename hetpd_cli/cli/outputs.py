@@ -11,7 +11,7 @@ from hetpd_cli.cli.output import UnwritableError, options, write
 from hetpd_cli.report import FORMATS, LINES, Repository, renderer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from hetpd_cli.findings import Report
@@ -70,6 +70,20 @@ def _output(word: str) -> Output:
     if equals and not file:
         raise typer.BadParameter(f"{name}= names no file", param_hint=FLAG)
     return Output(name, None if file in ("", "-") else file)
+
+
+def files_of(asked: Sequence[Output]) -> frozenset[str]:
+    """Return the real paths of the files that reports are written into."""
+    # No file has a NUL in its name: that it cannot be written is said when it is.
+    return frozenset(os.path.realpath(file) for _, file in asked if file is not None and "\0" not in file)
+
+
+def keep(read: Iterable[str | None], asked: Sequence[Output]) -> None:
+    """Raise UnwritableError where a report would be written over a file that the run ``read``."""
+    files = files_of(asked)
+    lost = next((file for file in filter(None, read) if files and os.path.realpath(file) in files), None)
+    if lost is not None:
+        raise UnwritableError(f"cannot write a report into {lost}: it is read by this run")
 
 
 class Printing(NamedTuple):

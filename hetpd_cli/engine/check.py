@@ -140,6 +140,7 @@ def check(
     undecided: list[Undecided] = []
     inputs: list[InputReport] = []
     outcomes: list[tuple[Rule, str]] = []
+    decided: set[str] = set()
     read = fields_read(rules)
     for reading in readings:
         findings += [_accepted(found, acceptance) for found in _of_problems(reading.problems, rules)]
@@ -153,6 +154,8 @@ def check(
                 findings += _findings_of(group, acceptance)
             undecided += [entry._replace(path=reading.path) for _, entry in judged.undecided]
             by_code = judged.outcomes
+            if any(known & {HOLDS, VIOLATED} for known in by_code.values()):
+                decided.add(reading.path)
             outcomes += [(rule, outcome) for rule in rules for outcome in sorted(by_code.get(rule.code, ()))]
             labels += [f"{handoff.prefill} -> {handoff.decode}" for handoff in deployment.handoffs]
             pools += pool_reports(judged.scopes)
@@ -168,6 +171,7 @@ def check(
         rules=sum(rule.over != INPUT for rule in rules),
         settling=_settling(undecided),
         texts={text.path: text.text for reading in readings for text in reading.texts},
+        decided=frozenset(decided),
     )
 
 

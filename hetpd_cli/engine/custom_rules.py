@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hetpd_cli.engine.catalogue import INPUT, PLACEHOLDER, Rule, catalogue, compile_rule
 from hetpd_cli.engine.expressions import COLLECTIONS
+from hetpd_cli.families import BUILT_IN
 from hetpd_cli.nearest import did_you_mean, nearest
 from hetpd_cli.sources.plain_yaml import LONGEST_TEXT, PlainFile, PlainLimits, PlainYamlError, read_plain, short
 
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jsonschema import ValidationError
-
-BUILT_IN = "HPD"
-"""Beginning of the codes that only built-in rules have."""
 
 SUFFIXES = (".yaml", ".yml")
 MOST_FILES = 2_000

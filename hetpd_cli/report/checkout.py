@@ -29,6 +29,7 @@ def from_top(report: Report, options: Options) -> tuple[Report, Options]:
         findings=tuple(_finding(finding, path) for finding in report.findings),
         undecided=tuple(_undecided(item, path) for item in report.undecided),
         texts={path(old): text for old, text in report.texts.items()},
+        decided=frozenset(map(path, report.decided)),
     )
     return moved, options._replace(show_paths_from=None, repository=where and where._replace(folder=where.root))
 

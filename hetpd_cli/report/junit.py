@@ -28,6 +28,14 @@ DECIDED = "something was decided"
 _NOTHING_DECIDED = "nothing was decided"
 
 
+class _Known(NamedTuple):
+    """What a report says of a path: findings to show by their first place, all by any, and undecided rules."""
+
+    shown: dict[str, list[Finding]]
+    touching: dict[str, list[Finding]]
+    undecided: Counter[str]
+
+
 class _Case(NamedTuple):
     """A test case: ``outcome`` is the element that says what became of it, empty where it passed."""
 
@@ -43,10 +51,11 @@ def render(report: Report, options: Options) -> str:
     report, options = from_top(report, options)
     root = ET.Element("testsuites", name="hetpd")
     total: Counter[str] = Counter()
-    for path, items in _files(report, options).items():
-        cases = _cases(path, items, report, options)
+    known = _known(report, options)
+    for path, items in _files(report, known).items():
+        cases = _cases(path, items, report, known, options)
         if cases:
-            total += _suite(root, path, _told_apart(cases), _about(items, report))
+            total += _suite(root, path, _told_apart(cases), _about(path, known))
     total += _suite(root, "", [_run(report)], _tally(report), summary(report))
     for name in ("tests", "failures", "errors"):
         root.set(name, str(total[name]))
@@ -55,26 +64,33 @@ def render(report: Report, options: Options) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="us-ascii").decode("ascii")}\n'
 
 
-def _files(report: Report, options: Options) -> dict[str, list[InputReport]]:
+def _known(report: Report, options: Options) -> _Known:
+    known = _Known({}, {}, Counter(item.path for item in report.undecided))
+    for finding in visible(report, options):
+        known.shown.setdefault(finding.primary.path, []).append(finding)
+    for finding in report.findings:
+        for path in {spot.place.path for spot in finding.places}:
+            known.touching.setdefault(path, []).append(finding)
+    return known
+
+
+def _files(report: Report, known: _Known) -> dict[str, list[InputReport]]:
     """Return what is known of each file to tell of; those that are no inputs have findings."""
     files: dict[str, list[InputReport]] = {}
     for item in report.inputs:
         files.setdefault(item.path, []).append(item)
-    for finding in visible(report, options):
-        files.setdefault(finding.primary.path, [])
+    for path in known.shown:
+        files.setdefault(path, [])
     return files
 
 
 # Cases
 
 
-def _cases(path: str, items: Sequence[InputReport], report: Report, options: Options) -> list[_Case]:
+def _cases(path: str, items: Sequence[InputReport], report: Report, known: _Known, options: Options) -> list[_Case]:
     unreadable = any(item.status == "unreadable" for item in items)
-    found = [finding for finding in visible(report, options) if finding.primary.path == path]
-    cases = [_case(finding, options, unreadable=unreadable) for finding in found]
-    if found:
-        return cases
-    return [case for item in items for case in _without_finding(item, report)]
+    cases = [_case(finding, options, unreadable=unreadable) for finding in known.shown.get(path, ())]
+    return cases or [case for item in items for case in _without_finding(item, report, known)]
 
 
 def _case(finding: Finding, options: Options, *, unreadable: bool) -> _Case:
@@ -90,7 +106,7 @@ def _case(finding: Finding, options: Options, *, unreadable: bool) -> _Case:
     return _Case(name, "failure" if fails(finding, options.fail_on) else "", kind, message, text)
 
 
-def _without_finding(item: InputReport, report: Report) -> list[_Case]:
+def _without_finding(item: InputReport, report: Report, known: _Known) -> list[_Case]:
     """Return the case of an input that no shown finding is listed by; none for one that is no PD deployment."""
     detail = prose(item.detail)
     if item.status == "not-pd":
@@ -99,8 +115,7 @@ def _without_finding(item: InputReport, report: Report) -> list[_Case]:
         return [_Case("the input is read", "error", "unreadable", detail)]
     if item.status == "unresolved":
         return [_Case(NO_FINDING, "skipped", "unresolved", detail)]
-    files = {item.path, *item.joined}
-    elsewhere = [finding for finding in report.findings if any(spot.place.path in files for spot in finding.places)]
+    elsewhere = [finding for path in (item.path, *item.joined) for finding in known.touching.get(path, ())]
     reported = dict.fromkeys(inert(finding.primary.path) for finding in elsewhere if finding.suppressed is None)
     if reported:
         return [_Case(NO_FINDING, "skipped", "elsewhere", f"reported in {', '.join(reported)}")]
@@ -108,7 +123,7 @@ def _without_finding(item: InputReport, report: Report) -> list[_Case]:
         return [_Case(NO_FINDING, "skipped", "elsewhere", f"checked with {', '.join(map(inert, item.joined))}")]
     if detail:
         return [_Case(NO_FINDING, "skipped", "undecided", detail)]
-    if not report.tally.held:
+    if item.path not in report.decided:
         return [_Case(NO_FINDING, "skipped", "undecided", _NOTHING_DECIDED)]
     return [_Case("no rule is violated that is not suppressed" if elsewhere else NO_FINDING)]
 
@@ -180,10 +195,9 @@ def _class_name(path: str) -> str:
     return inert(path).replace(".", "_").replace("/", ".") or "hetpd"
 
 
-def _about(items: Sequence[InputReport], report: Report) -> list[tuple[str, object]]:
+def _about(path: str, known: _Known) -> list[tuple[str, object]]:
     """Return what was left undecided of an input."""
-    paths = {item.path for item in items}
-    count = sum(item.path in paths for item in report.undecided)
+    count = known.undecided[path]
     return [("undecided", count)] if count else []
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hetpd_cli.findings import SEVERITIES
+from hetpd_cli.findings import rank
 from hetpd_cli.report.checkout import from_top, title
 from hetpd_cli.report.frames import Frames, Sources
 from hetpd_cli.report.headers import header
@@ -77,8 +77,7 @@ def _bytes(text: str) -> int:
 
 
 def _rank(finding: Finding) -> tuple[bool, int]:
-    known = finding.severity in SEVERITIES
-    return finding.suppressed is not None, SEVERITIES.index(finding.severity) if known else len(SEVERITIES)
+    return finding.suppressed is not None, rank(finding.severity)
 
 
 def _verdict(report: Report) -> str:
@@ -97,21 +96,23 @@ def _notices(findings: int, details: int) -> str:
     parts = [f"{plural(findings, 'finding')} left out"] if findings else []
     if details:
         parts.append(f"the details of {plural(details, 'more finding' if findings else 'finding')} left out")
-    return f"*{', '.join(parts)}: a comment holds no more. The log has them all.*\n" if parts else ""
+    return f"*{', '.join(parts)}: a comment holds no more. `hetpd check --verbose` prints them all.*\n" if parts else ""
 
 
 # Findings
 
 
 def _table(findings: Sequence[Finding], options: Options, room: _Room) -> tuple[list[Finding], str]:
-    """Return the findings of which there is a row, and the table."""
+    """Return the findings of which there is a row, and the table; it leaves a third of the room to details."""
     if not findings:
         return [], ""
     head = "| Rule | Finding |\n| --- | --- |"
-    room.take(head)
+    within = _Room(room.left * 2 // 3 - _bytes(head) - 1)
     rows = [(finding, _row(finding, options)) for finding in findings]
-    kept = [(finding, row) for finding, row in rows if room.take(row)]
-    return [finding for finding, _ in kept], "\n".join([head, *(row for _, row in kept), ""])
+    kept = [(finding, row) for finding, row in rows if within.take(row)]
+    table = "\n".join([head, *(row for _, row in kept), ""])
+    room.take(table)
+    return [finding for finding, _ in kept], table
 
 
 def _row(finding: Finding, options: Options) -> str:

@@ -11,8 +11,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from hetpd_cli import __version__
-from hetpd_cli.families import family_of
-from hetpd_cli.findings import CELLS, SEVERITIES
+from hetpd_cli.families import BUILT_IN, family_of
+from hetpd_cli.findings import CELLS, rank
 from hetpd_cli.report.checkout import from_top, in_checkout
 from hetpd_cli.report.json_report import dump
 from hetpd_cli.report.repository import quoted
@@ -76,7 +76,7 @@ def _kept(shown: list[tuple[Finding, str]]) -> list[tuple[Finding, str]]:
     """Return what a run may hold; the mildest findings go first."""
     if len(shown) <= _RESULTS:
         return shown
-    worst = sorted(range(len(shown)), key=lambda index: SEVERITIES.index(shown[index][0].severity))[:_RESULTS]
+    worst = sorted(range(len(shown)), key=lambda index: rank(shown[index][0].severity))[:_RESULTS]
     return [shown[index] for index in sorted(worst)]
 
 
@@ -126,7 +126,9 @@ def _help(raw: Mapping[str, Any]) -> dict[str, str]:
     from hetpd_cli.report.rule_page import markdown, page, terminal
 
     blocks = page(dict(raw))
-    return {"text": terminal(blocks, Options()), "markdown": markdown(blocks)}
+    text = {"text": terminal(blocks, Options())}
+    # Own rules come with the checkout: a page's Markdown keeps what GitHub makes links and mentions of.
+    return text | {"markdown": markdown(blocks)} if raw["code"].startswith(BUILT_IN) else text
 
 
 def _short_help(finding: Finding) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from hetpd_cli.findings import SEVERITIES
+from hetpd_cli.findings import rank
 from hetpd_cli.report.columns import aligned
 from hetpd_cli.report.notes import settles_most, undecided
 from hetpd_cli.report.style import Style, finish, inert, width, wrap
@@ -48,7 +48,7 @@ def _rows(findings: Sequence[Finding]) -> list[list[str]]:
     by_rule: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
         by_rule.setdefault((finding.severity, finding.code), []).append(finding)
-    ordered = sorted(by_rule.values(), key=lambda some: (_rank(some[0].severity), -len(some), some[0].code))
+    ordered = sorted(by_rule.values(), key=lambda some: (rank(some[0].severity), -len(some), some[0].code))
     files = [len({finding.primary.path for finding in some}) for some in ordered]
     digits, of_files = (max((len(str(count)) for count in counts), default=0) for counts in (map(len, ordered), files))
     return [
@@ -62,10 +62,6 @@ def _rows(findings: Sequence[Finding]) -> list[list[str]]:
         ]
         for some, count in zip(ordered, files, strict=True)
     ]
-
-
-def _rank(severity: str) -> int:
-    return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
 
 
 def _counts(report: Report, active: Sequence[Finding], options: Options) -> Iterator[tuple[str, str]]:

@@ -29,6 +29,8 @@ SITES = "location.sites"
 """The field of a pool that the sites of its hosts go to."""
 
 _STAMPED = re.compile(r"""(?:^|[{,])[ \t]*["']?hetpd["']?[ \t]*:""", re.M)
+_REPORT = re.compile(r"""\s*\{\s*(?:"type": "run", )?"schema": \d+,\s*"hetpd": \"""")
+"""How hetpd's own reports in JSON begin. As YAML they may be broken: it takes no surrogates, and no JSON Lines."""
 
 
 class DeploymentFileReader:
@@ -37,8 +39,8 @@ class DeploymentFileReader:
     format = "hetpd"
 
     def claims(self, source: SourceText) -> bool:
-        """Tell whether a line or a bracket of ``source`` begins with the key ``hetpd``."""
-        return _STAMPED.search(source.text) is not None
+        """Tell whether a line or a bracket of ``source`` begins with the key ``hetpd``, and it is no report."""
+        return _STAMPED.search(source.text) is not None and _REPORT.match(source.text) is None
 
     def recognises(self, tree: Tree) -> bool:
         """Tell whether a document of ``tree`` has the key ``hetpd`` at its top."""

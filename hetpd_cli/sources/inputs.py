@@ -44,14 +44,6 @@ class Found(NamedTuple):
     empty: tuple[str, ...]
     named: frozenset[str] = frozenset()
 
-    def without(self, path: str | None) -> Found:
-        """Return the same without a file of our own that a walk came upon: a baseline is no input."""
-        if path is None:
-            return self
-        own = os.path.abspath(path)  # noqa: PTH100
-        kept = tuple(file for file in self.files if file in self.named or os.path.abspath(file) != own)  # noqa: PTH100
-        return self._replace(files=kept)
-
     def readings(self, limits: Limits) -> list[Reading]:
         """Return what each file declares; nothing is raised.
 
@@ -79,17 +71,18 @@ def _assembled(readings: list[Reading], limits: Limits, beside: Beside | None = 
     return assemble(readings, limits, beside)
 
 
-def find(paths: Iterable[str]) -> Found:
+def find(paths: Iterable[str], apart: frozenset[str] = frozenset()) -> Found:
     """Return the files that ``paths`` stand for: files and ``-`` as they are, directories walked in order.
 
-    Links to directories are not followed below a directory. Each path is returned once.
+    Links to directories are not followed below a directory. Each path is returned once. What is found in a directory
+    is none of those ``apart``, which are real paths: a baseline or a report of an earlier run is no input.
     """
     files: dict[str, str] = {}
     empty = []
     named = set()
     for path in paths:
         if path != STDIN and os.path.isdir(path):  # noqa: PTH112 (paths stay text: file names need not be UTF-8)
-            below = list(_walk(path))
+            below = [file for file in _walk(path) if not apart or os.path.realpath(file) not in apart]
             for file in below:
                 files.setdefault(os.path.abspath(file), file)  # noqa: PTH100
             if not below:

@@ -114,6 +114,11 @@ def test_exit_codes(hetpd: Callable[..., tuple[int, str, str]], arguments: str, 
     assert bool(shown) is (code != 2)
 
 
+def test_what_looks_like_an_option_may_be_a_path(hetpd: Callable[..., tuple[int, str, str]]) -> None:
+    code, shown, _ = hetpd("check", "-f", "concise", "--", "--fail-on-undecided")
+    assert (code, shown.partition(" ")[0]) == (3, "--fail-on-undecided:1:1:")
+
+
 def test_the_current_directory_is_the_default(hetpd: Callable[..., tuple[int, str, str]]) -> None:
     code, shown, _ = hetpd("check", "-f", "concise")
     assert code == 3

@@ -115,6 +115,42 @@ def test_a_file_that_cannot_be_written(where: str, tmp_path: Path, capsys: pytes
     assert said.count("\n") == 1
 
 
+@pytest.mark.parametrize("kept", ["prefill.sh", "decode.sh", "hetpd.toml", "known.json", "link.sarif"])
+def test_no_report_is_written_over_what_is_read(kept: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for role, connector in (("prefill", "NixlConnector"), ("decode", "MooncakeConnector")):
+        config = f'{{"kv_connector": "{connector}", "kv_role": "kv_both"}}'
+        (tmp_path / f"{role}.sh").write_text(f"vllm serve Qwen/Qwen3-32B --kv-transfer-config '{config}'\n")
+    (tmp_path / "hetpd.toml").write_text('fail-on = "never"\n')
+    (tmp_path / "known.json").write_text('{"schema": 1, "findings": []}')
+    (tmp_path / "link.sarif").symlink_to("decode.sh")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    command = ["check", str(tmp_path / "prefill.sh"), "--baseline", str(tmp_path / "known.json")]
+    assert run([*command, "-f", "concise"]) == 0
+    assert "decode.sh" in capsys.readouterr().out
+    assert run([*command, "-f", f"sarif={tmp_path / kept}"]) == 2
+    assert capsys.readouterr().err.startswith("hetpd: cannot write a report into ")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_report_is_no_input_of_the_next_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "deploy.yaml").write_bytes(FAULTY.read_bytes())
+    words = ["check", str(tmp_path), "-f", f"json={tmp_path / 'hetpd.json'}", "-f", f"jsonl={tmp_path / 'lines.json'}"]
+    for _ in range(2):
+        assert run(words) == 1
+        inputs = json.loads((tmp_path / "hetpd.json").read_text())["inputs"]
+        assert [item["path"] for item in inputs] == [str(tmp_path / "deploy.yaml")]
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl"])
+def test_an_older_report_is_no_deployment(form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    faulty = FAULTY.read_text(encoding="utf-8").replace("prefill-awq", "prefill-\U0001f600")
+    (tmp_path / "deploy.yaml").write_text(faulty, encoding="utf-8")
+    assert run(["check", str(tmp_path), "-f", f"{form}={tmp_path / 'report.json'}"]) == 1
+    assert "\\ud83d\\ude00" in (tmp_path / "report.json").read_text()
+    assert run(["check", str(tmp_path / "report.json"), "-f", "json"]) == 0
+    assert [item["status"] for item in json.loads(capsys.readouterr().out)["inputs"]] == ["not-pd"]
+
+
 # -- streams ---------------------------------------------------------------------------------------------------
 
 
@@ -137,7 +173,8 @@ def test_a_reader_that_goes_away(form: str, large: Path) -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_no_reader_at_all(form: str, large: Path) -> None:
-    assert (shell(f"hetpd check -f {form} {large} >&-").returncode) == 1
+    done = shell(f"hetpd check -f {form} {large} >&-")
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"")
     done = shell(f"hetpd check -f {form} {large} | true; echo ${{PIPESTATUS[0]}}")
     assert (done.stdout, done.stderr) == (b"1\n", b"")
 

@@ -81,6 +81,14 @@ def test_a_faulty_pair_fails_at_both_places(pre_commit, faulty) -> None:
     assert "k8s/decode.yaml:20:" in done.stdout
 
 
+def test_names_of_files_are_no_options(pre_commit, faulty) -> None:
+    option = faulty / "--fail-on=never"
+    option.write_text("#!/bin/sh\n", encoding="utf-8")
+    option.chmod(0o755)
+    pre_commit.configure(faulty, "hetpd-check")
+    assert pre_commit(faulty, "--all-files").returncode == 1
+
+
 def test_everything_else_passes(pre_commit, clean) -> None:
     pre_commit.configure(clean, "hetpd-check")
     done = pre_commit(clean, "--all-files")

@@ -69,7 +69,10 @@ def report(*findings: Finding, texts: dict[str, str] | None = None, **fields: ob
         "rules": 3 + len(findings),
         "settling": (),
     }
-    return Report(findings=findings, texts={} if texts is None else texts, **(given | fields))  # type: ignore[arg-type]
+    given |= fields
+    if given["tally"].held:  # type: ignore[attr-defined]
+        given.setdefault("decided", frozenset({PATH}))
+    return Report(findings=findings, texts={} if texts is None else texts, **given)  # type: ignore[arg-type]
 
 
 def at(text: str, token: str, label: str = "here", nth: int = 1, path: str = PATH) -> LabelledPlace:

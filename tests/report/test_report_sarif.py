@@ -166,6 +166,16 @@ def test_a_rule_carries_what_github_sorts_by() -> None:
     }
 
 
+def test_help_on_a_rule_of_the_checkout_is_plain_text() -> None:
+    raw = rule_source(next(rule for rule in catalogue() if rule.code == "HPD201"))
+    own = {**raw, "code": "ACME201", "why": "ask @octocat, see https://example.com"}
+    (rule,) = run_of(report(finding(at(DEPLOYMENT, "fp16"), code="ACME201")), HERE._replace(rule_source=lambda _: own))[
+        "tool"
+    ]["driver"]["rules"]
+    assert list(rule["help"]) == ["text"]
+    assert "ask @octocat, see https://example.com" in rule["help"]["text"]
+
+
 def test_a_rule_whose_file_is_not_at_hand_has_help_nevertheless() -> None:
     (rule,) = run_of(report(finding(at(DEPLOYMENT, "fp16"), why="It breaks", fix="mend it")))["tool"]["driver"]["rules"]
     assert rule["help"] == {"text": "It breaks\nFix: mend it"}
