@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from hetpd_cli.report import Options
 
 FLAG = "--format"
-_FOR_PEOPLE = ("full", "concise", "json", "statistics")
-"""Formats that know of no repository."""
+_PATHS_AS_GIVEN = ("full", "concise", "json", "jsonl", "statistics")
+"""Formats that name files as the command line does; the others name them as the checkout does."""
 
 
 class Output(NamedTuple):
@@ -30,22 +30,18 @@ class Output(NamedTuple):
 
 
 DEFAULT = (Output("full"),)
-
-
 STATISTICS = Output("statistics")
 
 
-def outputs(
-    words: Sequence[str], default: Sequence[Output] = DEFAULT, *, statistics: bool = False
-) -> tuple[Output, ...]:
-    """Return what ``words`` ask for (``sarif=out.sarif``), or ``default``; ``statistics`` stand instead of it or last.
+def outputs(words: Sequence[str], *, statistics: bool = False) -> tuple[Output, ...]:
+    """Return what ``words`` ask for (``sarif=out.sarif``), or the default; ``statistics`` stand instead of it or last.
 
     Raises typer.BadParameter for what cannot be.
     """
     asked = tuple(map(_output, words))
     if statistics and STATISTICS not in asked:
         asked = (*asked, STATISTICS)
-    asked = asked or tuple(default)
+    asked = asked or DEFAULT
     files = [os.path.abspath(output.file) for output in asked if output.file is not None]  # noqa: PTH100 (paths stay text)
     twice = next((file for file in files if files.count(file) > 1), None)
     if twice is not None:
@@ -100,7 +96,7 @@ def write_all(report: Report, asked: Sequence[Output], printing: Printing) -> No
     """Write a report in each format asked for, files first. Raises UnwritableError where one cannot be written."""
     printed = options(printing.colour, quiet=printing.quiet, verbose=printing.verbose)
     printed = printed._replace(fail_on=printing.fail_on, rule_source=printing.rule_source)
-    if any(output.format not in _FOR_PEOPLE for output in asked):
+    if any(output.format not in _PATHS_AS_GIVEN for output in asked):
         printed = printed._replace(repository=repository())
     in_file = printed._replace(colour=printing.colour == "always", width=None)
     for output in asked:
@@ -109,12 +105,9 @@ def write_all(report: Report, asked: Sequence[Output], printing: Printing) -> No
     above = ""
     for output in asked:
         if output.file is None:
-            text = _text(report, output, printed._replace(below_summary=above in _WITH_SUMMARY))
+            text = _text(report, output, printed._replace(below_summary=bool(above)))
             write(f"\n{text}" if above and text else text)
             above = output.format
-
-
-_WITH_SUMMARY = ("full", "concise", "statistics")
 
 
 def _text(report: Report, output: Output, how: Options) -> str:

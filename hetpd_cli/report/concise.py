@@ -16,7 +16,7 @@ def render(report: Report, options: Options) -> str:
     """Return ``path:line:col: error HPD201 kv-dtype-mismatch: message [also path:line:col, ...]`` lines."""
     style = Style(options.colour)
     lines = [_line(finding, options, style) for finding in visible(report, options)]
-    if not options.quiet:
+    if not options.quiet and not options.below_summary:
         lines.append(style(summary_role(report), summary(report)))
     return finish(lines)
 

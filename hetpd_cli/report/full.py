@@ -65,7 +65,8 @@ def render(report: Report, options: Options) -> str:
     blocks += _findings(report, pen)
     if not options.quiet:
         blocks += [_inputs(report, pen), _undecided(report, pen), _matrix(report, pen)]
-        blocks.append([pen.style(summary_role(report), line) for line in _summary(report, options)])
+        if not options.below_summary:
+            blocks.append([pen.style(summary_role(report), line) for line in _summary(report, options)])
     lines: list[str] = []
     for block in filter(None, blocks):
         lines += ["", *block] if lines else block

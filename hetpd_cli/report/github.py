@@ -21,10 +21,10 @@ _COMMANDS = {"error": "error", "warning": "warning"}
 
 
 def render(report: Report, options: Options) -> str:
-    """Return a command a finding and, unless quiet, the summary as a plain line."""
+    """Return a command a finding and, unless quiet or below it, the summary as a plain line."""
     report, options = from_top(report, options)
     commands = "".join(f"{_command(finding, options)}\n" for finding in visible(report, options))
-    return commands if options.quiet else commands + finish([summary(report)])
+    return commands if options.quiet or options.below_summary else commands + finish([summary(report)])
 
 
 def _command(finding: Finding, options: Options) -> str:

@@ -544,8 +544,8 @@ def _pool(worker: Worker, taken: list[str], *, shares_model: bool) -> Pool:
         if engine.ranks is not None and member.nodes > 1:
             settings.stated["parallelism.dp"] = engine.ranks
         settings.scope = engine.settings.scope if member.complete else OPEN
-        if engine.role is not None and not _is_label(engine.role, settings):
-            settings.stated["engine.mode"] = engine.role
+        if engine.mode is not None:
+            settings.stated["engine.mode"] = engine.mode
     else:
         settings = settings.over(member.settings)
     settings.declared |= {
@@ -556,12 +556,6 @@ def _pool(worker: Worker, taken: list[str], *, shares_model: bool) -> Pool:
     settings.stated["role"] = Stated(worker.role or AGGREGATED, place or member.place)
     name = worker.role if member.name in ROLES and worker.role in ROLES else member.name
     return Pool(_unused(name, taken), worker.role, _named_at(member.place, engine), settings, shares_model)
-
-
-def _is_label(role: Stated, settings: Section) -> bool:
-    """Tell whether a command's role is only what its connector is labelled with: it starts no other stage."""
-    label = settings.stated.get("connector.role")
-    return label is not None and label.place == role.place
 
 
 def _named_at(place: Place, engine: EngineSettings | None) -> Place:

@@ -159,6 +159,22 @@ def test_one_of_two_scripts_that_says_the_other_role_keeps_the_name_of_its_own()
     assert all("engine.mode" not in pool.settings.stated for pool in one.pools)
 
 
+def test_a_label_in_a_broken_configuration_is_no_mode_either() -> None:
+    broken = 'vllm serve m --kv-transfer-config \'{"kv_connector":"NixlConnector","kv_role":"kv_consumer"\'\n'
+    found = read({f"{role}.sh": broken for role in ROLES})
+    pools = [pool for reading in found.values() for one in reading.deployments for pool in one.pools]
+    assert [pool.role for pool in pools] == list(ROLES)
+    assert all("engine.mode" not in pool.settings.stated for pool in pools)
+
+
+def test_a_mode_of_the_engine_is_kept_beside_the_role_of_its_pool() -> None:
+    found = read({f"{role}.sh": sglang("decode") for role in ROLES})
+    modes = {
+        pool.role: pool.settings.value("engine.mode") for one in found["decode.sh"].deployments for pool in one.pools
+    }
+    assert modes == {"prefill": "decode", "decode": "decode"}
+
+
 def test_a_model_that_is_not_known_may_be_the_same() -> None:
     unknown = read({"prefill.sh": vllm("prefill", "$MODEL"), "decode.sh": vllm("decode")})["prefill.sh"]
     assert roles(unknown) == PAIR

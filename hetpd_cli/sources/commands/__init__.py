@@ -29,8 +29,10 @@ class EngineSettings(NamedTuple):
     ``engine`` is the engine's name in a deployment file, ``program`` what is launched (``dynamo.vllm``), ``wrapper``
     what starts the engine in its own process. ``settings`` is a section of a pool, closed if all arguments are known.
     ``role`` is what the command says of it: prefill, decode, aggregated, or ``encode``, which is no pool of a handoff;
-    None if it says nothing. ``place`` is that of the word that names the program; ``incomplete`` says why the section
-    is open. ``ranks`` is the data parallel size of all nodes together, where the settings state that of one node.
+    None if it says nothing. ``mode`` is the stage that the engine itself is told to run, where it is told one: the
+    label of a connector (``kv_role``) is a role and no mode. ``place`` is that of the word that names the program;
+    ``incomplete`` says why the section is open. ``ranks`` is the data parallel size of all nodes together, where the
+    settings state that of one node.
     """
 
     engine: str
@@ -38,6 +40,7 @@ class EngineSettings(NamedTuple):
     wrapper: str | None
     settings: Section
     role: Stated | None
+    mode: Stated | None
     problems: tuple[Problem, ...]
     place: Place
     incomplete: str = ""
@@ -79,9 +82,17 @@ def read_launch(
     section.scope = OPEN if context.incomplete else CLOSED
     section.words = words_of(program.runtime, program.wrapper)
     problems = (*context.problems, *context.settings.problems, *faults(context))
-    role = context.role
     return EngineSettings(
-        engine, program.name, program.wrapper, section, role, problems, program.place, context.incomplete, context.ranks
+        engine,
+        program.name,
+        program.wrapper,
+        section,
+        context.role,
+        context.mode,
+        problems,
+        program.place,
+        context.incomplete,
+        context.ranks,
     )
 
 

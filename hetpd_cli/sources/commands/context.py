@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from hetpd_cli.deployment import Stated
+from hetpd_cli.facts.values import Unknown
 from hetpd_cli.findings import LabelledPlace
 from hetpd_cli.sources.commands.values import Settings
 from hetpd_cli.sources.commands.words import (
@@ -22,7 +24,6 @@ from hetpd_cli.sources.tree import parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from hetpd_cli.deployment import Stated
     from hetpd_cli.places import Place
     from hetpd_cli.sources.commands.program import Program
     from hetpd_cli.sources.commands.table import Fields
@@ -66,10 +67,19 @@ class Context:
         self.problems: list[Problem] = []
         self.incomplete = ""
         self.role: Stated | None = None
+        self.mode: Stated | None = None
         self.ranks: Stated | None = None
         self.known = _argument_set(program, released if program.wrapper else version)
         self.arguments = read_words(program.words, self._names(), program.takes_model)
         self.incomplete = self.arguments.incomplete
+
+    def take_mode(self, value: Value, modes: Mapping[str, str], word: str | None = None) -> None:
+        """State the stage that the engine is told to run by ``value``, or by ``word`` for it: that is its role too."""
+        role = modes.get(value.source if word is None else word)
+        if value.unresolved:
+            self.role = self.mode = Stated(Unknown(value.unresolved), value.place)
+        elif role is not None:
+            self.role = self.mode = Stated(role, value.place, value.source)
 
     def _names(self) -> Callable[[str], Named]:
         def named(word: str) -> Named:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hetpd_cli.deployment import AGGREGATED, DECODE, PREFILL, Stated
-from hetpd_cli.facts.values import DEFAULT, NONE, Unknown
+from hetpd_cli.facts.values import DEFAULT, NONE
 from hetpd_cli.sources.commands.transfer_config import ARGUMENT
 from hetpd_cli.sources.commands.words import of_word
 
@@ -65,14 +65,11 @@ def read(context: Context) -> None:
 def _role(context: Context) -> None:
     for given in context.arguments.given:
         if given.name in _SWITCHES and not given.negated:
-            context.role = Stated(_SWITCHES[given.name], given.place, given.spelled)
+            context.role = context.mode = Stated(_SWITCHES[given.name], given.place, given.spelled)
     found = context.value(_MODE)
     value = found[1] if found is not None else _of_variable(context)
     if value is not None:
-        if value.unresolved:
-            context.role = Stated(Unknown(value.unresolved), value.place)
-        elif value.source in _MODES:
-            context.role = Stated(_MODES[value.source], value.place, value.source)
+        context.take_mode(value, _MODES)
 
 
 def _of_variable(context: Context) -> words.Value | None:

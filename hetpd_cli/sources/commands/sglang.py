@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hetpd_cli.deployment import AGGREGATED, DECODE, PREFILL, Stated
-from hetpd_cli.facts.values import Unknown
+from hetpd_cli.deployment import AGGREGATED, DECODE, PREFILL
 from hetpd_cli.sources.commands import vllm
 
 if TYPE_CHECKING:
@@ -26,13 +25,8 @@ def read(context: Context) -> None:
 
 def _role(context: Context) -> None:
     found = context.value("disaggregation-mode")
-    if found is None:
-        return
-    value = found[1]
-    if value.unresolved:
-        context.role = Stated(Unknown(value.unresolved), value.place)
-    elif value.source in _MODES:
-        context.role = Stated(_MODES[value.source], value.place, value.source)
+    if found is not None:
+        context.take_mode(found[1], _MODES)
 
 
 def _reservation(context: Context) -> None:

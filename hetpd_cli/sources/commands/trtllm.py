@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hetpd_cli.deployment import DECODE, PREFILL, Stated
-from hetpd_cli.facts.values import NONE, Unknown
+from hetpd_cli.deployment import DECODE, PREFILL
+from hetpd_cli.facts.values import NONE
 from hetpd_cli.sources.commands.table import TRTLLM_FILE
 from hetpd_cli.sources.commands.words import structure
 
@@ -84,13 +84,8 @@ def _transceiver(context: Context, node: Node, unresolved: str) -> None:
 
 def _role(context: Context) -> None:
     found = context.value("server-role")
-    if found is None:
-        return
-    value = found[1]
-    if value.unresolved:
-        context.role = Stated(Unknown(value.unresolved), value.place)
-    elif value.source.upper() in _ROLES:
-        context.role = Stated(_ROLES[value.source.upper()], value.place, value.source)
+    if found is not None:
+        context.take_mode(found[1], _ROLES, found[1].source.upper())
 
 
 def at(node: Node, path: str) -> Node | None:
