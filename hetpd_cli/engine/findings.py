@@ -267,7 +267,7 @@ def _in_words(fix: str, group: list[Violation]) -> str:
 
 
 _SPELLING = re.compile(r"--[\w-]+|\b[a-zA-Z]+_\w+")
-_SPELLINGS = re.compile(r" \((?:(?:vLLM |SGLang )?[\w-]+(?:, )?)+\)")
+_SPELLINGS = re.compile(r" \((?:vLLM |SGLang )?[\w-]+(?:, (?:vLLM |SGLang )?[\w-]+)*\)")
 """In parentheses: nothing but how engines call a field."""
 
 _TWICE = re.compile(r"(--[\w-]+|\b[A-Z_]{4,})(?:, \1|(?: \(\1\)))(?![\w-])")

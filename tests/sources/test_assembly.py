@@ -169,9 +169,8 @@ def test_a_label_in_a_broken_configuration_is_no_mode_either() -> None:
 
 def test_a_mode_of_the_engine_is_kept_beside_the_role_of_its_pool() -> None:
     found = read({f"{role}.sh": sglang("decode") for role in ROLES})
-    modes = {
-        pool.role: pool.settings.value("engine.mode") for one in found["decode.sh"].deployments for pool in one.pools
-    }
+    pools = [pool for reading in found.values() for one in reading.deployments for pool in one.pools]
+    modes = {pool.role: pool.settings.value("engine.mode") for pool in pools}
     assert modes == {"prefill": "decode", "decode": "decode"}
 
 
