@@ -12,6 +12,7 @@ from hetpd_cli.physics.flow import line_bytes_per_s, transfer_s
 from hetpd_cli.physics.kv import head_copies, request_bytes
 from hetpd_cli.physics.operations import BYTES_PER_GB
 from hetpd_cli.tables import cell
+from hetpd_cli.versions import is_version, version_in
 
 _UCX_IB = ("rc_verbs", "ud_verbs", "rc_mlx5", "ud_mlx5", "dc_mlx5", "gga_mlx5", "srd", "rc_gda")
 _UCX_WORDS: dict[str, tuple[str, ...]] = {
@@ -75,15 +76,64 @@ def side_channel_reach(connector__side_channel__host: str) -> str:
     return "loopback" if address.is_loopback else "routable"
 
 
-@derived("pool", "connector.side_channel.last_port", unit="port", result="integer", lenient=("hosts",))
-def side_channel_last_port(connector__side_channel__port: int, parallelism__dp: int, hosts: Value) -> Value:
+@derived(
+    "pool",
+    "connector.side_channel.last_port",
+    unit="port",
+    result="integer",
+    lenient=("hosts", "engine.version", "parallelism.tp"),
+)
+def side_channel_last_port(
+    connector__side_channel__port: int,
+    parallelism__dp: int,
+    hosts: Value,
+    engine__version: Value,
+    parallelism__tp: Value,
+) -> Value:
     """Last port of the side channel on a host: data-parallel rank r listens on the first port + r (vLLM NIXL).
 
-    Not known where the pool runs on several hosts.
+    In 0.11.0 each tensor-parallel rank has a port of its own. Not known where the pool runs on several hosts. Source:
+    vLLM 0.11.0, 0.11.1 to 0.33 NIXL connector, side_channel_port.
     """
     if isinstance(hosts, tuple) and len(hosts) > 1:
         return Unknown("which ranks run on which host is not known")
-    return connector__side_channel__port + parallelism__dp - 1
+    ranks = parallelism__dp
+    if isinstance(engine__version, str) and is_version(engine__version) and version_in(engine__version, "<0.11.1"):
+        if not isinstance(parallelism__tp, int):
+            return Unknown("how many ranks listen is not known")
+        ranks *= parallelism__tp
+    return connector__side_channel__port + ranks - 1
+
+
+@derived("pool", "engine_spans_hosts", result="boolean", lenient=("hosts",))
+def engine_spans_hosts(
+    hosts: Value,
+    workers: int,
+    parallelism__tp: int,
+    parallelism__pp: int,
+    parallelism__dp: int,
+) -> Truth:
+    """Whether the ranks of one engine run on several machines: the pool has more hosts than engines.
+
+    Each data-parallel rank of each worker is an engine of its own.
+    """
+    if parallelism__tp * parallelism__pp == 1 or (isinstance(hosts, tuple) and len(hosts) == 1):
+        return False
+    if not isinstance(hosts, tuple):
+        return Unknown("on how many machines the pool runs is not known")
+    if len(hosts) > workers * parallelism__dp:
+        return True
+    return Unknown("how the engines lie on the machines is not known")
+
+
+@derived("pool", "workers_share_host", result="boolean", lenient=("hosts",))
+def workers_share_host(hosts: Value, workers: int, host_network: bool) -> Truth:
+    """Whether two workers of the pool share the network of a machine: more workers than machines, without pods' own."""
+    if workers == 1 or not host_network:
+        return False
+    if not isinstance(hosts, tuple):
+        return Unknown("on how many machines the pool runs is not known")
+    return True if len(hosts) < workers else Unknown("how the workers lie on the machines is not known")
 
 
 @derived(
