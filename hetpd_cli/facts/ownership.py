@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from hetpd_cli.facts.quantities import calculated
-from hetpd_cli.facts.registry import Default, default_of, derived
-from hetpd_cli.facts.values import Truth, Unknown, Value
-from hetpd_cli.tables import covers
+from hetpd_cli.facts.registry import Default, Found, default_of, derived
+from hetpd_cli.facts.values import DEFAULT, NONE, Truth, Unknown, Value
+from hetpd_cli.tables import covers, engine_default
 from hetpd_cli.versions import is_version, version_in
 
 
@@ -63,7 +63,7 @@ def hold_s(
     connector__abort_timeout_s: Value,
     connector__env__VLLM_NIXL_ABORT_REQUEST_TIMEOUT: Value,  # noqa: N803
     env__VLLM_NIXL_ABORT_REQUEST_TIMEOUT: Value,  # noqa: N803
-) -> Value:
+) -> Value | Found:
     """Seconds that a source keeps blocks which nobody fetches and nobody asks after (vLLM with NIXL).
 
     From 0.22 on the lease; before it one timer, VLLM_NIXL_ABORT_REQUEST_TIMEOUT, whose default the table of engines
@@ -78,6 +78,9 @@ def hold_s(
     written = next((text for text in settings if isinstance(text, str)), None)
     if written is not None:
         return float(written) if written.isdecimal() and len(written) < _LONGEST_DIGITS else Unknown("no whole number")
+    if settings == (NONE, NONE) and isinstance(connector__abort_timeout_s, Unknown):
+        row = engine_default("vllm", engine__version, "nixl", "connector.abort_timeout_s")
+        return connector__abort_timeout_s if row is None else Found(row.value, row.note, DEFAULT)
     return connector__abort_timeout_s
 
 
@@ -163,6 +166,21 @@ def loses_failed_loads(
 def _left(setting: Value) -> bool:
     """Tell whether the engine decides."""
     return isinstance(setting, Unknown) and setting.left
+
+
+@derived("pool", "connector.reports_failed_loads", result="boolean", lenient=("engine.version",))
+def reports_failed_loads(engine__name: str, connector__name: str, engine__version: Value) -> Truth:
+    """Whether a load that failed reaches the scheduler, so that its policy is asked at all (vLLM).
+
+    Mooncake only logs it up to 0.29, NIXL in 0.11.0; the request then waits until somebody ends it. Where the release
+    is not known NIXL is taken to report. Source: vLLM 0.11.0 to 0.33, get_block_ids_with_load_errors.
+    """
+    first = {"mooncake": "0.30", "nixl": "0.11.1"}.get(connector__name) if engine__name == "vllm" else None
+    if first is None:
+        return True
+    if not isinstance(engine__version, str) or not is_version(engine__version):
+        return True if connector__name == "nixl" else Unknown("the release is not known")
+    return version_in(engine__version, f">={first}")
 
 
 @default_of("connector.push_registration_timeout_s")
