@@ -126,14 +126,63 @@ def engine_spans_hosts(
     return Unknown("how the engines lie on the machines is not known")
 
 
-@derived("pool", "workers_share_host", result="boolean", lenient=("hosts",))
-def workers_share_host(hosts: Value, workers: int, host_network: bool) -> Truth:
-    """Whether two workers of the pool share the network of a machine: more workers than machines, without pods' own."""
-    if workers == 1 or not host_network:
+_LISTENING = ("connector.side_channel.port", "connector.bootstrap.port")
+
+
+@derived("pool", "connector.workers_share_port", result="boolean", lenient=("hosts", "host_network", *_LISTENING))
+def workers_share_port(
+    connector__name: str,
+    role: str,
+    workers: int,
+    hosts: Value,
+    host_network: Value,
+    connector__side_channel__port: Value,
+    connector__bootstrap__port: Value,
+) -> Truth:
+    """Whether two workers of the pool listen on one port of one machine: more workers than machines, no networks of pods.
+
+    Every worker of vLLM's NIXL connector listens on its side channel, those of its Mooncake connector on the bootstrap
+    port of prefill. Source: vLLM 0.11 to 0.33.
+    """
+    port = connector__side_channel__port if connector__name == "nixl" else connector__bootstrap__port
+    if workers == 1 or host_network is False or not (connector__name == "nixl" or role == "prefill"):
         return False
-    if not isinstance(hosts, tuple):
-        return Unknown("on how many machines the pool runs is not known")
-    return True if len(hosts) < workers else Unknown("how the workers lie on the machines is not known")
+    if host_network is not True or not isinstance(hosts, tuple):
+        return Unknown("whether the workers share the network of a machine is not known")
+    if len(hosts) >= workers:
+        return Unknown("how the workers lie on the machines is not known")
+    return True if isinstance(port, int) else Unknown("the port is not known")
+
+
+@derived(
+    "pool",
+    "connector.engine_id_repeated",
+    result="boolean",
+    lenient=("hosts", "parallelism.dp", "engine.version", "workers"),
+)
+def engine_id_repeated(
+    connector__engine_id_drawn: bool, engine__version: Value, workers: Value, parallelism__dp: Value, hosts: Value
+) -> Truth:
+    """Whether two engines of the pool have one id, as it is set and not drawn by each (vLLM).
+
+    Several data-parallel ranks append their number to the id: up to 0.23 that within their machine, from 0.24 on that
+    within the whole. Source: vLLM 0.11 to 0.33 v1/engine/core.py, run_engine_core.
+    """
+    if connector__engine_id_drawn:
+        return False
+    if not isinstance(workers, int) or not isinstance(parallelism__dp, int):
+        return Unknown("how many engines the pool has is not known")
+    if parallelism__dp == 1:
+        return workers > 1
+    if not isinstance(engine__version, str) or not is_version(engine__version):
+        return Unknown("which number the ranks append is not known")
+    if workers > 1:
+        return True if version_in(engine__version, "<0.24") else Unknown("whether ranks span the workers is not known")
+    if version_in(engine__version, ">=0.24") or (isinstance(hosts, tuple) and len(hosts) == 1):
+        return False
+    if not isinstance(hosts, tuple) or len(hosts) > parallelism__dp:
+        return Unknown("how the ranks lie on the machines is not known")
+    return True
 
 
 @derived(
@@ -161,6 +210,81 @@ def ucx_rdma(connector__env__UCX_TLS: Value, env__UCX_TLS: Value, connector__bac
     words = [word.strip().removeprefix("\\") for word in text.strip().removeprefix("^").split(",")]
     named = {transport for word in words for transport in _UCX_WORDS.get(word, ())}
     return bool(set(_UCX_IB) - named) if text.strip().startswith("^") else bool(named)
+
+
+_UCX_LOCAL: dict[str, tuple[str, ...]] = {
+    **{name: (name,) for name in ("posix", "sysv", "xpmem", "knem", "cma", "rocm_ipc", "ze_ipc")},
+    "mm": ("posix", "sysv", "xpmem"),
+    "sm": ("posix", "sysv", "xpmem", "knem", "cma"),
+    "shm": ("posix", "sysv", "xpmem", "knem", "cma"),
+    "rocm": ("rocm_ipc",),
+    "ze": ("ze_ipc",),
+}
+_UCX_REACHING: dict[str, tuple[str, ...]] = {
+    **_UCX_WORDS,
+    "tcp": ("tcp",),
+    "cuda_ipc": ("cuda_ipc",),
+    "cuda": ("cuda_ipc",),
+}
+_UCX_STAYING = ("self", "cuda_copy", "gdr_copy", "rocm_copy", "rocm_gdr", "ze_copy", "ze_gdr")
+"""Words of UCX_TLS to transports within a machine, to those that may leave it (NVLink between machines is cuda_ipc), and
+words for what moves bytes within a process (openucx/ucx 9466d104, src/ucp/core/ucp_context.c, ``ucp_tl_aliases``)."""
+_UCX_FAR = frozenset(name for names in _UCX_REACHING.values() for name in names)
+_UCX_NEAR = frozenset(name for names in _UCX_LOCAL.values() for name in names)
+_AUXILIARY = ":aux"
+
+
+def _ucx_transports(own: Value, of_pool: Value, backends: Value) -> frozenset[str] | None:
+    """Return the transports to another process that one side's UCX_TLS admits; None where that is not known."""
+    if isinstance(backends, tuple) and backends != ("UCX",):
+        return None
+    if own is NONE and of_pool is NONE:
+        return _UCX_FAR | _UCX_NEAR
+    text = own if isinstance(own, str) else of_pool
+    if not isinstance(text, str) or not text.strip():
+        return None
+    text = text.strip()
+    if text == "all":
+        return _UCX_FAR | _UCX_NEAR
+    words = [word.strip().removeprefix("\\") for word in text.removeprefix("^").split(",")]
+    words = [word for word in words if not word.endswith(_AUXILIARY)]
+    table = {**_UCX_LOCAL, **_UCX_REACHING}
+    if any(word not in table and word not in _UCX_STAYING for word in words):
+        return None
+    named = frozenset(transport for word in words for transport in table.get(word, ()))
+    return (_UCX_FAR | _UCX_NEAR) - named if text.startswith("^") else named
+
+
+_TLS = tuple(
+    f"{side}.{path}"
+    for side in ("prefill", "decode")
+    for path in ("connector.env.UCX_TLS", "env.UCX_TLS", "connector.backends")
+)
+
+
+@derived("handoff", "ucx_transport_shared", result="boolean", lenient=(*_TLS, "crosses_hosts"))
+def ucx_transport_shared(  # noqa: PLR0913, PLR0917
+    prefill__connector__env__UCX_TLS: Value,  # noqa: N803
+    prefill__env__UCX_TLS: Value,  # noqa: N803
+    prefill__connector__backends: Value,
+    decode__connector__env__UCX_TLS: Value,  # noqa: N803
+    decode__env__UCX_TLS: Value,  # noqa: N803
+    decode__connector__backends: Value,
+    crosses_hosts: Value,
+) -> Truth:
+    """Whether UCX_TLS of the two sides admit a transport in common that reaches from one to the other.
+
+    A word that is not in the table may stand for any transport, so such a list excludes nothing.
+    """
+    ours = _ucx_transports(prefill__connector__env__UCX_TLS, prefill__env__UCX_TLS, prefill__connector__backends)
+    theirs = _ucx_transports(decode__connector__env__UCX_TLS, decode__env__UCX_TLS, decode__connector__backends)
+    if ours is None or theirs is None:
+        return Unknown("what UCX_TLS of a side admits is not known")
+    if ours & theirs & _UCX_FAR:
+        return True
+    if not ours & theirs:
+        return False
+    return negate(crosses_hosts) if isinstance(crosses_hosts, bool) else Unknown("whether machines are left is not known")
 
 
 @derived("handoff", "crosses_sites", result="boolean")

@@ -35,6 +35,7 @@ def read(context: Context) -> None:
     _rope(context)
     _adapters(context, "lora-modules")
     transfer_config.read(context)
+    _own_rank(context)
 
 
 def _config_file(context: Context) -> None:
@@ -84,6 +85,13 @@ def _data_parallel(context: Context) -> None:
                 settings.unknown("parallelism.dp", found[1].place, "the ranks do not divide among the nodes")
             return
         settings.state("parallelism.dp", found[1], found[0].spelled)
+
+
+def _own_rank(context: Context) -> None:
+    """Leave open where a process with a data-parallel rank of its own listens: NIXL adds the rank to the port."""
+    rank = context.value("data-parallel-rank")
+    if rank is not None and rank[1].source != "0" and context.settings.text("connector.name") == "nixl":
+        context.settings.unknown("connector.side_channel.port", rank[1].place, f"{rank[0].spelled} adds to the port")
 
 
 def _expert_parallel(context: Context) -> None:
