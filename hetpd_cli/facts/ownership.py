@@ -141,9 +141,10 @@ def loses_failed_loads(
 ) -> Truth:
     """Whether a load that failed is reported as done, without a word on which blocks are missing.
 
-    In vLLM's NIXL connector from 0.18 to 0.29, for models whose KV is kept in groups, where the hybrid KV cache manager
-    is on: `_handle_failed_transfer` then names no invalid blocks, and 0.30 first has a list of failed requests beside
-    them. Up to 0.21 a connector turned the manager off unless it was asked for, from 0.22 on it stays on (config/vllm.py).
+    In vLLM's NIXL connector from 0.18 to 0.29, for models whose KV is kept in groups, where the hybrid KV manager is
+    on: `_handle_failed_transfer` then names no invalid blocks, and 0.30 first has a list of failed requests beside
+    them. Up to 0.21 a connector turned the manager off unless it was asked for, from 0.22 on it stays on. Source: vLLM
+    0.11 to 0.33 NIXL worker; config/vllm.py.
     """
     if engine__name != "vllm" or connector__name != "nixl":
         return False

@@ -115,15 +115,14 @@ def engine_spans_hosts(
 ) -> Truth:
     """Whether the ranks of one engine run on several machines: the pool has more hosts than engines.
 
-    Each data-parallel rank of each worker is an engine of its own.
+    Each data-parallel rank of each worker is an engine of its own. Where there are as many engines as machines, each is
+    taken to stay on one.
     """
     if parallelism__tp * parallelism__pp == 1 or (isinstance(hosts, tuple) and len(hosts) == 1):
         return False
     if not isinstance(hosts, tuple):
         return Unknown("on how many machines the pool runs is not known")
-    if len(hosts) > workers * parallelism__dp:
-        return True
-    return Unknown("how the engines lie on the machines is not known")
+    return len(hosts) > workers * parallelism__dp
 
 
 _LISTENING = ("connector.side_channel.port", "connector.bootstrap.port")
@@ -139,7 +138,7 @@ def workers_share_port(
     connector__side_channel__port: Value,
     connector__bootstrap__port: Value,
 ) -> Truth:
-    """Whether two workers of the pool listen on one port of one machine: more workers than machines, no networks of pods.
+    """Whether two workers of the pool listen on one port of one machine: they outnumber machines and use their network.
 
     Every worker of vLLM's NIXL connector listens on its side channel, those of its Mooncake connector on the bootstrap
     port of prefill. Source: vLLM 0.11 to 0.33.
@@ -150,7 +149,7 @@ def workers_share_port(
     if host_network is not True or not isinstance(hosts, tuple):
         return Unknown("whether the workers share the network of a machine is not known")
     if len(hosts) >= workers:
-        return Unknown("how the workers lie on the machines is not known")
+        return False
     return True if isinstance(port, int) else Unknown("the port is not known")
 
 
@@ -221,15 +220,15 @@ _UCX_LOCAL: dict[str, tuple[str, ...]] = {
     "ze": ("ze_ipc",),
 }
 _UCX_REACHING: dict[str, tuple[str, ...]] = {
-    **_UCX_WORDS,
+    **{word: tuple(name.partition("_")[0] for name in names) for word, names in _UCX_WORDS.items()},
     "tcp": ("tcp",),
     "cuda_ipc": ("cuda_ipc",),
     "cuda": ("cuda_ipc",),
 }
 _UCX_STAYING = ("self", "cuda_copy", "gdr_copy", "rocm_copy", "rocm_gdr", "ze_copy", "ze_gdr")
-"""Words of UCX_TLS to transports within a machine, to those that may leave it (NVLink between machines is cuda_ipc), and
-words for what moves bytes within a process (openucx/ucx 9466d104, src/ucp/core/ucp_context.c, ``ucp_tl_aliases``)."""
-_UCX_FAR = frozenset(name for names in _UCX_REACHING.values() for name in names)
+"""Words of UCX_TLS to transports within a machine, to those that may leave it (cuda_ipc over NVLink too),
+and words for what moves bytes within a process (openucx/ucx src/ucp/core/ucp_context.c, ``ucp_tl_aliases``)."""
+_UCX_FAR = frozenset(name.partition("_")[0] for names in _UCX_WORDS.values() for name in names) | {"tcp", "cuda_ipc"}
 _UCX_NEAR = frozenset(name for names in _UCX_LOCAL.values() for name in names)
 _AUXILIARY = ":aux"
 
@@ -263,7 +262,7 @@ _TLS = tuple(
 
 
 @derived("handoff", "ucx_transport_shared", result="boolean", lenient=(*_TLS, "crosses_hosts"))
-def ucx_transport_shared(  # noqa: PLR0913, PLR0917
+def ucx_transport_shared(
     prefill__connector__env__UCX_TLS: Value,  # noqa: N803
     prefill__env__UCX_TLS: Value,  # noqa: N803
     prefill__connector__backends: Value,
@@ -274,7 +273,8 @@ def ucx_transport_shared(  # noqa: PLR0913, PLR0917
 ) -> Truth:
     """Whether UCX_TLS of the two sides admit a transport in common that reaches from one to the other.
 
-    A word that is not in the table may stand for any transport, so such a list excludes nothing.
+    A word that is not in the table may stand for any transport, so such a list excludes nothing; the variants of one
+    RDMA transport (rc_verbs, rc_mlx5) are taken to meet.
     """
     ours = _ucx_transports(prefill__connector__env__UCX_TLS, prefill__env__UCX_TLS, prefill__connector__backends)
     theirs = _ucx_transports(decode__connector__env__UCX_TLS, decode__env__UCX_TLS, decode__connector__backends)
@@ -284,7 +284,7 @@ def ucx_transport_shared(  # noqa: PLR0913, PLR0917
         return True
     if not ours & theirs:
         return False
-    return negate(crosses_hosts) if isinstance(crosses_hosts, bool) else Unknown("whether machines are left is not known")
+    return negate(crosses_hosts)
 
 
 @derived("handoff", "crosses_sites", result="boolean")
