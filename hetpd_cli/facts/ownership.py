@@ -23,20 +23,21 @@ def lease_extension(connector__lease_s: float) -> int:
     return int(connector__lease_s * 2 // 3)
 
 
-_STEPS = ("prefill.measured.step_s", "decode.measured.step_s")
-
-
-@derived("handoff", "heartbeat_gap_s", unit="s", result="number", lenient=_STEPS)
+@derived("handoff", "heartbeat_gap_s", unit="s", result="number")
 def heartbeat_gap(
-    decode__connector__heartbeat_period_s: int, prefill__measured__step_s: Value, decode__measured__step_s: Value
+    decode__connector__heartbeat_period_s: int, prefill__measured__step_s: float, decode__measured__step_s: float
 ) -> Any:
-    """Longest time between two renewals of a lease, at least: decode's period and the engine steps that are stated.
+    """Longest time between two renewals of a lease: decode's period and the longest engine step of each side.
 
     Decode sends a heartbeat when it prepares a step, prefill takes it up when a step ends, so the longest step of
     either side adds to the period. Source: vLLM 0.22 to 0.33 NIXL, build_connector_meta and get_finished.
     """
-    steps = [step for step in (prefill__measured__step_s, decode__measured__step_s) if isinstance(step, int | float)]
-    return calculated(lambda period, *more: sum(more, period), decode__connector__heartbeat_period_s, *steps)
+    return calculated(
+        lambda period, prefill, decode: period + prefill + decode,
+        decode__connector__heartbeat_period_s,
+        prefill__measured__step_s,
+        decode__measured__step_s,
+    )
 
 
 _ABORT_ENV = "VLLM_NIXL_ABORT_REQUEST_TIMEOUT"

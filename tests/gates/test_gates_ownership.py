@@ -118,7 +118,7 @@ def test_a_complete_pair_of_defaults_is_decided_in_every_release(release, connec
     """One host, one worker each, everything at its default: nothing is left open, and no error is found."""
     first, second = (f"{{name: {connector}, side_channel: {{port: {port}}}}}" for port in (5600, 5700))
     text = f"""hetpd: 1
-model: {{id: own/plain, hybrid: false, attention: {{kind: gqa, sliding_window: null}}}}
+model: Qwen/Qwen3-32B
 defaults: {{engine: {{name: vllm, version: {release}}}, unstated: default, workers: 1, hosts: [a], host_network: true}}
 pools:
   - {{name: p, role: prefill, connector: {first}}}
