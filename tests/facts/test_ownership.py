@@ -169,14 +169,15 @@ def test_engines_over_machines(hosts, workers, tp, dp, spans) -> None:
     ],
 )
 def test_workers_on_one_port(connector, workers, hosts, shared_network, port, shares) -> None:
-    leaves = {"connector.name": connector, "workers": workers, "hosts": hosts, "host_network": shared_network}
+    leaves = {"role": "prefill", "connector.name": connector, "workers": workers, "hosts": hosts}
+    leaves["host_network"] = shared_network
     ports = {"connector.side_channel.port": port, "connector.bootstrap.port": port}
     assert of_pool(leaves | ports, "connector.workers_share_port") == shares
 
 
 def test_decode_of_mooncake_has_no_bootstrap_port() -> None:
-    leaves = {"connector.name": "mooncake", "workers": 2, "hosts": ("a",), "host_network": True}
-    scope = boundary(leaves, leaves | {"connector.bootstrap.port": 8998})
+    leaves = {"role": "decode", "connector.name": "mooncake", "workers": 2, "hosts": ("a",), "host_network": True}
+    scope = boundary({}, leaves | {"connector.bootstrap.port": 8998})
     assert value(scope, "decode.connector.workers_share_port") is False
 
 
