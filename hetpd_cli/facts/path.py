@@ -128,11 +128,16 @@ def engine_spans_hosts(
 _LISTENING = ("connector.side_channel.port", "connector.bootstrap.port")
 
 
-@derived("pool", "connector.workers_share_port", result="boolean", lenient=("hosts", "host_network", *_LISTENING))
+@derived(
+    "pool",
+    "connector.workers_share_port",
+    result="boolean",
+    lenient=("workers", "hosts", "host_network", *_LISTENING),
+)
 def workers_share_port(
     connector__name: str,
     role: str,
-    workers: int,
+    workers: Value,
     hosts: Value,
     host_network: Value,
     connector__side_channel__port: Value,
@@ -146,7 +151,7 @@ def workers_share_port(
     port = connector__side_channel__port if connector__name == "nixl" else connector__bootstrap__port
     if workers == 1 or host_network is False or not (connector__name == "nixl" or role == "prefill"):
         return False
-    if host_network is not True or not isinstance(hosts, tuple):
+    if host_network is not True or not isinstance(hosts, tuple) or not isinstance(workers, int):
         return Unknown("whether the workers share the network of a machine is not known")
     if len(hosts) >= workers:
         return False
