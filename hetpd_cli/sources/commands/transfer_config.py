@@ -110,6 +110,12 @@ _NO_KV = frozenset({"ExampleHiddenStatesConnector"})
 PROTOCOL_KEYS = {"MooncakeConnector": "mooncake_protocol", "MoRIIOConnector": "backend"}
 """Class to the key of its extra configuration that names the protocol of the transport."""
 
+_NIXL = ("NixlConnector", "NixlPullConnector", "NixlPushConnector")
+_HYBRID = frozenset(
+    {"NixlConnector", "NixlPullConnector", "NixlPushConnector", "MooncakeConnector", "OffloadingConnector"}
+)
+"""Classes that take KV of several groups wherever MultiConnector does (0.21 to 0.33)."""
+
 _PORTS = 65_536
 _MOVERS = frozenset({"nixl", "mooncake", "moriio", "p2p-nccl", "flagcx", "ascend"})
 
@@ -163,6 +169,8 @@ class _Reading:
     def outer(self, node: Node) -> None:
         inner = inner_connector(node)
         self._class(inner)
+        if inner is not node:
+            self._held(node)
         self._keys(node, TRANSFER)
         if inner is not node:
             # What the loads do when they fail is read from the outer configuration only, the rest from the inner one.
@@ -191,6 +199,16 @@ class _Reading:
             settings.known("connector.mode", MODES[source], name.place, source)
         if name.kind == "scalar" and not is_open(name):
             settings.known("connector.class", source, name.place, source)
+
+    def _held(self, node: Node) -> None:
+        """State that the hybrid KV cache manager is unknown where one of several connectors may turn it off."""
+        extra, path = node.get(EXTRA), "engine.hybrid_kv_manager"
+        children = extra.get("connectors") if extra is not None else None
+        names = [child.get("kv_connector") for child in children.items] if children is not None else []
+        if path in self.settings.section.stated or all(one is not None and one.source in _HYBRID for one in names):
+            return
+        reason = "whether all that it holds take KV of several groups is not known"
+        self.settings.known(path, Unknown(reason, (True, False)), node.place)
 
     def _keys(self, node: Node, paths: dict[str, str]) -> None:
         for key, path in paths.items():

@@ -54,6 +54,15 @@ def transfer_faults(context: Context) -> Iterator[Problem]:
     reading.whole = not value[1].unresolved and not any(mark in text for mark in PLACEHOLDERS)
     reading.whole = reading.whole and (value[1].text is not None or not context.incomplete)
     yield from reading.configuration(node)
+    yield from _beside_connector(context, node)
+
+
+def _beside_connector(context: Context, node: Node) -> Iterator[Problem]:
+    """Yield the switch that no connector may stand beside."""
+    name, switch = node.get("kv_connector"), context.arguments.last("use-replayssm")
+    if name is not None and kind_of(name) == TEXT and switch is not None and not switch.negated:
+        message = f"{switch.spelled} is given beside the connector {name.source}"
+        yield fault("switch-beside-connector", message, switch.place, "with no connector", f"remove {switch.spelled}")
 
 
 class _Reading:
