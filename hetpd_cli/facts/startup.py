@@ -6,9 +6,11 @@ Sources: vLLM 0.11.2, 0.12, 0.13, 0.14, 0.16 to 0.33: ``config/vllm.py`` (``__po
 
 from __future__ import annotations
 
-from hetpd_cli.facts.registry import Default, default_of, derived
+import re
+
+from hetpd_cli.facts.registry import Default, Found, default_of, derived
 from hetpd_cli.facts.truth import all_true, any_true, negate, within
-from hetpd_cli.facts.values import NONE, Truth, Unknown, Value
+from hetpd_cli.facts.values import DEFAULT, NONE, Truth, Unknown, Value
 from hetpd_cli.tables import covers
 from hetpd_cli.versions import is_version, version_in
 
@@ -88,6 +90,27 @@ def hybrid_kv_manager(*values: Value) -> Default | tuple[bool, ...] | None:
     if connector is NONE or takes is True:
         return Default(True, "nothing turns it off (VLLM-CONFIG)")
     return Default(False, "the connector turns it off (VLLM-CONFIG)") if takes is False else _BOTH
+
+
+@derived("pool", "model.state_space")
+def state_space(model__hybrid: bool) -> Value:
+    """Kind of the recurrent layers, as far as a model has none where nobody says which."""
+    return Unknown("the kind of the recurrent layers is not known") if model__hybrid else NONE
+
+
+_ENCODERS = re.compile(r"whisper|bart|florence-2|donut|(^|[-/])t5|nllb|parse", re.IGNORECASE)
+"""Names of models that may have an encoder."""
+
+
+@derived("pool", "model.encoder_decoder", result="boolean")
+def encoder_decoder(model__id: str) -> Truth | Found:
+    """Whether the decoder attends to an encoder's output: not where nobody says so, and the model's name does not.
+
+    A model that is served in two stages is a decoder, all but a few.
+    """
+    if _ENCODERS.search(model__id):
+        return Unknown(f"whether {model__id} has an encoder is not stated")
+    return Found(False, "a model of which nothing is said", DEFAULT)
 
 
 @derived(
@@ -222,10 +245,15 @@ _UNCONNECTED = (("ROCM_ATTN", ">=0.23"), ("ROCM_AITER_UNIFIED_ATTN", ">=0.23,<0.
 """Attention backends whose cache no connector can read, with the releases that refuse them beside one."""
 
 
-@derived("pool", "engine.backend_takes_connector", result="boolean")
-def backend_takes_connector(engine__version: str, engine__attention_backend: str) -> Truth:
-    """Whether the attention backend runs beside a connector (vLLM 0.23 to 0.33, supports_kv_connector)."""
-    spec = dict(_UNCONNECTED).get(engine__attention_backend.upper())
+@derived("pool", "engine.backend_takes_connector", result="boolean", lenient=("engine.attention_backend",))
+def backend_takes_connector(engine__version: str, engine__attention_backend: Value) -> Truth:
+    """Whether the attention backend runs beside a connector (vLLM 0.23 to 0.33, supports_kv_connector).
+
+    One that is left to vLLM does: it passes over those that do not.
+    """
+    if isinstance(engine__attention_backend, Unknown):
+        return True if engine__attention_backend.left else Unknown("the attention backend is not known")
+    spec = dict(_UNCONNECTED).get(str(engine__attention_backend).upper())
     if spec is None:
         return True
     return not version_in(engine__version, spec) if is_version(engine__version) else Unknown("the release is not known")
