@@ -41,7 +41,7 @@ class Field(NamedTuple):
     description: str
     open_map: bool = False
     may_be_none: bool = False
-    default: str | bool | None = None
+    default: str | bool | int | None = None
 
 
 @cache
@@ -145,7 +145,7 @@ def field(section: str, path: str) -> Field | None:
 
 
 @cache
-def file_defaults(section: str) -> dict[str, str | bool]:
+def file_defaults(section: str) -> dict[str, str | bool | int]:
     """Return the fields of a kind of section that a deployment file need not state, with what it then means."""
     return {path: known.default for path, known in fields(section).items() if known.default is not None}
 

@@ -131,6 +131,7 @@ def load() -> None:
             path,
             placement,
             representation,
+            startup,
             workload,
         )
 

@@ -24,6 +24,9 @@ _SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_KEY|ACCESS_KE
 
 def read(context: Context, engine: str) -> None:
     """State what variables say, where no argument says it."""
+    from hetpd_cli.sources.commands.faults import exact_release
+    from hetpd_cli.sources.commands.variables import gone
+
     settings = context.settings
     for name, word in context.env.items():
         if not _READ.fullmatch(name) or _SECRET.search(name) or name.endswith("_ARGS"):
@@ -34,6 +37,8 @@ def read(context: Context, engine: str) -> None:
     paths = {**ENGINE_VARIABLES.get(engine, {}), **CONNECTOR_VARIABLES.get(connector, {})}
     for name, path in paths.items():
         if name not in context.env or path in settings.section.stated or not context.env[name].value:
+            continue
+        if engine == "vllm" and gone(name, exact_release(context)):
             continue
         if name.startswith(("VLLM_", "SGLANG_")) and not name.startswith(_PREFIX.get(engine, "")):
             continue

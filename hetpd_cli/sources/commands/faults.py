@@ -12,8 +12,10 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from hetpd_cli.findings import LabelledPlace
-from hetpd_cli.sources.commands.transfer_config import ARGUMENT, EXTRA, HOLDERS, PLACEHOLDERS
+from hetpd_cli.sources.commands.json_values import SUFFIXED
+from hetpd_cli.sources.commands.transfer_config import ARGUMENT, PLACEHOLDERS
 from hetpd_cli.sources.problems import Problem
+from hetpd_cli.tables import covers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,12 +23,14 @@ if TYPE_CHECKING:
     from hetpd_cli.places import Place
     from hetpd_cli.sources.commands.context import Context
     from hetpd_cli.sources.commands.words import Given, Value
-    from hetpd_cli.sources.tree import Entry, Node
     from hetpd_cli.tables.arguments import ArgumentSet
 
 _JSON = frozenset({ARGUMENT, "speculative-config", "compilation-config", "hf-overrides", "kv-events-config"})
-_FORBIDS = "0.16"
-"""From here on vLLM was seen to refuse keys of --kv-transfer-config that it does not have (``config/utils.py``)."""
+_OF_CLASSES = frozenset({ARGUMENT, "compilation-config", "kv-events-config"})
+_SUFFIXES = ">=0.20"
+"""Releases of vLLM that write out numbers such as ``80m`` in the JSON of classes (arg_utils.py, 0.20 to 0.33)."""
+_LIKE_TRANSFER = re.compile(r"kv_connector|kv_role|^\s*(?:null|\[.*\]|[A-Za-z0-9]+Connector(?:V1)?)\s*$")
+"""What is meant as a transfer configuration, although it begins like none."""
 
 _EXTENSIBLE = frozenset(
     {
@@ -49,12 +53,16 @@ def faults(context: Context) -> list[Problem]:
     """Return what is wrong with the arguments of a command."""
     found = [*_unknown(context), *_duplicates(context), *_values(context), *_torn_lines(context)]
     broken = list(_broken(context))
-    if not broken:
-        found += _transfer_keys(context)
+    if not broken and context.program.runtime == "vllm":
+        from hetpd_cli.sources.commands.transfer_faults import transfer_faults
+        from hetpd_cli.sources.commands.variables import variable_faults
+
+        found += [*transfer_faults(context), *variable_faults(context)]
     return found + broken
 
 
-def _problem(rule: str, message: str, place: Place, label: str, fix: str = "") -> Problem:
+def fault(rule: str, message: str, place: Place, label: str, fix: str = "") -> Problem:
+    """Return a fault at one place."""
     return Problem(rule, message, (LabelledPlace(place, label, primary=True),), fix)
 
 
@@ -81,7 +89,7 @@ def _unknown(context: Context) -> Iterator[Problem]:
                 message = (
                     f"{given.spelled} is no argument of {context.program.name} that is known, did you mean {guess}?"
                 )
-                yield _problem("misspelt-argument", message, given.place, "almost a known one", f"write `{guess}`")
+                yield fault("misspelt-argument", message, given.place, "almost a known one", f"write `{guess}`")
 
 
 def is_exact(context: Context) -> bool:
@@ -110,11 +118,11 @@ def _of_exact(context: Context, known: ArgumentSet, given: Given) -> Problem:
     of = releases_of(context.program.name, given.spelled)
     if of:
         message = f"{release} has no argument {given.spelled}, which is in {_runs(context.program.name, of)}"
-        return _problem("removed-argument", message, given.place, "not in this release")
+        return fault("removed-argument", message, given.place, "not in this release")
     guess = misspelt(given.spelled, known.names())
     asked = f", did you mean {guess}?" if guess else ""
     message = f"{release} has no argument {given.spelled}{asked}"
-    return _problem("unknown-argument", message, given.place, "no such argument", f"write `{guess}`" if guess else "")
+    return fault("unknown-argument", message, given.place, "no such argument", f"write `{guess}`" if guess else "")
 
 
 def _runs(program: str, having: tuple[str, ...]) -> str:
@@ -214,7 +222,7 @@ def _torn_lines(context: Context) -> Iterator[Problem]:
         if found is not None:
             place = positions.place(found.start(1), found.end(1))
             message = "a blank behind the backslash ends the command here: what follows is no argument of it"
-            yield _problem("torn-line", message, place, "a blank behind the backslash")
+            yield fault("torn-line", message, place, "a blank behind the backslash")
 
 
 def _is_level(given: Given) -> bool:
@@ -239,7 +247,7 @@ def _needs_value(context: Context, given: Given) -> bool:
 
 def _empty(given: Given) -> Problem:
     message = f"{given.spelled} takes a value and is given none"
-    return _problem(
+    return fault(
         "invalid-argument-value", message, given.place, "its value is missing", "give it a value, or remove it"
     )
 
@@ -272,7 +280,7 @@ def _values(context: Context) -> Iterator[Problem]:
                 continue
             allowed = ", ".join(found.choices[:8]) + (" ..." if len(found.choices) > 8 else "")
             message = f"{given.spelled} is {value.source}, which {context.known.version} does not take ({allowed})"
-            yield _problem("invalid-argument-value", message, value.place, "not one of its values")
+            yield fault("invalid-argument-value", message, value.place, "not one of its values")
 
 
 # -- JSON --------------------------------------------------------------------------------------------------------
@@ -284,103 +292,51 @@ def _broken(context: Context) -> Iterator[Problem]:
         for value in given.values[:1]:
             if given.name not in _JSON or value.text is None or value.unresolved:
                 continue
-            problem = _broken_json(given, value)
+            problem = _broken_json(given, value, _takes_suffixes(context, given.name))
             if problem is not None:
                 yield problem
 
 
-def _broken_json(given: Given, value: Value) -> Problem | None:
+def _takes_suffixes(context: Context, name: str) -> bool:
+    """Tell whether the release may take numbers such as ``80m`` within the JSON of an argument."""
+    release = exact_release(context)
+    return name in _OF_CLASSES and (release is None or covers(_SUFFIXES, release))
+
+
+def _broken_json(given: Given, value: Value, suffixes: bool) -> Problem | None:
     text = value.source
     opening = text.lstrip().startswith(("{", "'{", '"{'))
-    if not opening or any(mark in text for mark in PLACEHOLDERS) or value.text is None:
+    meant = given.name == ARGUMENT and _LIKE_TRANSFER.search(text) is not None
+    if not (opening or meant) or any(mark in text for mark in PLACEHOLDERS) or value.text is None:
         return None
+    error = json_error(text)
+    if error is None:
+        whole = "an object is due, and nothing else"
+        return None if opening else fault("broken-json", f"{given.spelled}: {whole}", value.place, "no object")
+    if suffixes and json_error(SUFFIXED.sub("1", text)) is None:
+        return None
+    at = len(text[: error.pos + 1].rstrip()) - 1
+    message = f"{given.spelled} is no JSON: {error.msg[0].lower()}{error.msg[1:]}"
+    return fault("broken-json", message, value.text.place(at, at + 1), "not JSON from here on")
+
+
+def json_error(text: str) -> json.JSONDecodeError | None:
+    """Return what is wrong with JSON; too deep, or a number too long, is nothing that anybody has."""
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
-        at = len(text[: error.pos + 1].rstrip()) - 1
-        message = f"{given.spelled} is no JSON: {error.msg[0].lower()}{error.msg[1:]}"
-        return _problem("broken-json", message, value.text.place(at, at + 1), "not JSON from here on")
+        return error
     except (RecursionError, ValueError):
-        # Too deep, or a number too long: nobody has that.
         return None
     return None
 
 
-def _transfer_keys(context: Context) -> Iterator[Problem]:
-    found = context.json(ARGUMENT)
-    if found is not None and context.program.runtime == "vllm":
-        yield from _keys_of(found[1], found[0].spelled, _vllm_release(context))
-
-
-def _vllm_release(context: Context) -> str | None:
-    """Return the release of vLLM that is known exactly and refuses unknown keys, or None."""
-    from hetpd_cli.tables.arguments import version_key
-
+def exact_release(context: Context) -> str | None:
+    """Return the release of vLLM that is known exactly, its arguments being those of the table; else None."""
     known = context.known
     if known is None or not is_exact(context):
         return None
-    release = known.version if known.engine is None else known.engine.version
-    least, key = version_key(_FORBIDS), version_key(release or "")
-    return release if key is not None and least is not None and key >= least else None
-
-
-def _keys_of(node: Node, spelled: str, release: str | None) -> Iterator[Problem]:
-    from hetpd_cli.tables.arguments import extra_config_keys
-
-    for entry in node.entries:
-        yield from _top_key(entry, spelled, release)
-    yield from _class_of(node, release)
-    extra, name = node.get(EXTRA), node.get("kv_connector")
-    if extra is None or extra.kind != "mapping" or name is None:
-        return
-    if name.source in HOLDERS:
-        children = extra.get("connectors")
-        for child in children.items if children is not None else []:
-            if child.kind == "mapping":
-                yield from _keys_of(child, spelled, release)
-        return
-    known = extra_config_keys(name.source) or frozenset()
-    for entry in extra.entries:
-        key = entry.key.source
-        guess = None if key in known else misspelt_key(key, sorted(known))
-        if guess is not None:
-            message = f"{key} is no key that {name.source} reads, did you mean {guess}?"
-            yield _problem("ignored-transfer-key", message, entry.key.place, "never read", f"write `{guess}`")
-
-
-def _top_key(entry: Entry, spelled: str, release: str | None) -> Iterator[Problem]:
-    from hetpd_cli.tables.arguments import extra_config_keys, transfer_config_keys
-
-    key, place = entry.key.source, entry.key.place
-    if entry.key.kind != "scalar" or "$" in key or key in transfer_config_keys(release):
-        return
-    every = transfer_config_keys(None)
-    guess = None if key in every else misspelt_key(key, every)
-    if guess is not None:
-        message = f"{key} is no key of {spelled}, did you mean {guess}?"
-        yield _problem("unknown-transfer-key", message, place, "no such key", f"write `{guess}`")
-    elif any(key in (extra_config_keys(one) or ()) for one in _WITH_EXTRA):
-        message = f"{key} is no key of {spelled}: it belongs into {EXTRA}"
-        yield _problem("unknown-transfer-key", message, place, "no key at this level", f"move it into {EXTRA}")
-    elif release is not None:
-        message = f"{spelled} of vllm {release} has no key {key}"
-        yield _problem("unknown-transfer-key", message, place, "no such key", "remove the key")
-
-
-_WITH_EXTRA = ("NixlConnector", "MooncakeConnector")
-"""Connectors whose own keys are looked for at the wrong level."""
-
-
-def _class_of(node: Node, release: str | None) -> Iterator[Problem]:
-    """Yield a connector that other releases of vLLM have; one that none has may come from a plugin."""
-    from hetpd_cli.tables.arguments import connector_classes
-
-    name = node.get("kv_connector")
-    if release is None or name is None or name.kind != "scalar" or node.get("kv_connector_module_path") is not None:
-        return
-    if name.source in connector_classes(None) and name.source not in connector_classes(release):
-        message = f"kv_connector is {name.source}, which vllm {release} does not have"
-        yield _problem("invalid-argument-value", message, name.place, "not in this release")
+    return known.version if known.engine is None else known.engine.version
 
 
 def misspelt_key(key: str, known: Iterable[str]) -> str | None:

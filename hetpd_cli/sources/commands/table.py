@@ -47,6 +47,7 @@ VLLM = Fields(
         "max-num-seqs": "engine.max_sequences",
         "gpu-memory-utilization": "memory.utilization",
         "num-gpu-blocks-override": "memory.kv_blocks",
+        "kv-offloading-size": "engine.kv_offloading_gib",
         "port": "ports.api",
         "data-parallel-rpc-port": "ports.data_parallel_rpc",
         "master-port": "ports.master",
@@ -54,6 +55,9 @@ VLLM = Fields(
     switches={
         "enable-prefix-caching": ("engine.prefix_caching", True),
         "disable-hybrid-kv-cache-manager": ("engine.hybrid_kv_manager", False),
+        "enable-sleep-mode": ("engine.sleep_mode", True),
+        "enable-cumem-allocator": ("engine.cumem_allocator", True),
+        "enable-return-routed-experts": ("engine.routed_experts", True),
     },
     short={
         "tp": "tensor-parallel-size",
@@ -74,6 +78,7 @@ VLLM = Fields(
         "n": "nnodes",
         "r": "node-rank",
         "sc": "speculative-config",
+        "ac": "attention-config",
     },
     left={
         "max-model-len": ("-1", "auto"),

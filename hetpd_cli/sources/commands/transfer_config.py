@@ -10,12 +10,25 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.deployment import DECODE, PREFILL, Stated
 from hetpd_cli.facts.values import Unknown
 from hetpd_cli.fields import resolve, schema_part
+from hetpd_cli.sources.commands.json_values import (
+    BOOLEAN,
+    INTEGER,
+    NULL,
+    NUMBER,
+    OBJECT,
+    SUFFIXED,
+    TAKES,
+    TEXT,
+    kind_of,
+    switch_value,
+)
 from hetpd_cli.sources.commands.table import TRANSFER, TRANSFER_EXTRA
+from hetpd_cli.sources.commands.words import UNRESOLVED_TAG
 
 if TYPE_CHECKING:
     from hetpd_cli.sources.commands.context import Context
@@ -28,6 +41,35 @@ PLACEHOLDERS = ("$", "{{", "<", "`", "...")
 EXTRA = "kv_connector_extra_config"
 HOLDERS = ("MultiConnector", "PdConnector")
 ROLES = {"kv_producer": PREFILL, "kv_consumer": DECODE}
+
+ROLE_WORDS = ("kv_producer", "kv_consumer", "kv_both")
+POLICY_WORDS = ("recompute", "fail")
+
+
+class Takes(NamedTuple):
+    """What a field takes: a kind of value, one of its words if there are any, null if it may be left out."""
+
+    kind: str
+    words: tuple[str, ...] = ()
+    null: bool = False
+
+
+FIELDS = {
+    "kv_connector": Takes(TEXT, null=True),
+    "engine_id": Takes(TEXT, null=True),
+    "kv_buffer_device": Takes(TEXT),
+    "kv_buffer_size": Takes(NUMBER),
+    "kv_role": Takes(TEXT, ROLE_WORDS, null=True),
+    "kv_rank": Takes(INTEGER, null=True),
+    "kv_parallel_size": Takes(INTEGER),
+    "kv_ip": Takes(TEXT),
+    "kv_port": Takes(INTEGER),
+    EXTRA: Takes(OBJECT),
+    "kv_connector_module_path": Takes(TEXT, null=True),
+    "enable_permute_local_kv": Takes(BOOLEAN),
+    "kv_load_failure_policy": Takes(TEXT, POLICY_WORDS),
+}
+"""The fields of the class in vLLM 0.11 to 0.33; a release has those that the table of arguments names for it."""
 
 OTHER_CLASSES = {
     "MooncakeConnectorV1": "mooncake",
@@ -65,6 +107,16 @@ MODES = {
 _NO_KV = frozenset({"ExampleHiddenStatesConnector"})
 """Classes that hand on something else than KV: their role is none of a pair."""
 
+PROTOCOL_KEYS = {"MooncakeConnector": "mooncake_protocol", "MoRIIOConnector": "backend"}
+"""Class to the key of its extra configuration that names the protocol of the transport."""
+
+_NIXL = ("NixlConnector", "NixlPullConnector", "NixlPushConnector")
+_HYBRID = frozenset(
+    {"NixlConnector", "NixlPullConnector", "NixlPushConnector", "MooncakeConnector", "OffloadingConnector"}
+)
+"""Classes that take KV of several groups wherever MultiConnector does (0.21 to 0.33)."""
+
+_PORTS = 65_536
 _MOVERS = frozenset({"nixl", "mooncake", "moriio", "p2p-nccl", "flagcx", "ascend"})
 
 
@@ -89,7 +141,7 @@ def _broken(value: Value) -> bool:
     if value.unresolved or value.text is None or not value.source.lstrip().startswith("{"):
         return False
     try:
-        json.loads(value.source)
+        json.loads(SUFFIXED.sub("1", value.source))
     except (RecursionError, ValueError):
         return not any(mark in value.source for mark in PLACEHOLDERS)
     return False
@@ -117,6 +169,8 @@ class _Reading:
     def outer(self, node: Node) -> None:
         inner = inner_connector(node)
         self._class(inner)
+        if inner is not node:
+            self._held(node)
         self._keys(node, TRANSFER)
         if inner is not node:
             # What the loads do when they fail is read from the outer configuration only, the rest from the inner one.
@@ -124,7 +178,8 @@ class _Reading:
             self._keys(inner, own)
         extra = inner.get(EXTRA)
         if extra is not None and extra.kind == "mapping":
-            self._extra(extra)
+            name = inner.get("kv_connector")
+            self._extra(name.source if name is not None else "", extra)
         self._role(node)
 
     def _where(self, key: str) -> str:
@@ -142,19 +197,69 @@ class _Reading:
             settings.known("connector.name", OTHER_CLASSES.get(source, "other"), name.place, source)
         if source in MODES:
             settings.known("connector.mode", MODES[source], name.place, source)
+        if name.kind == "scalar" and not is_open(name):
+            settings.known("connector.class", source, name.place, source)
+
+    def _held(self, node: Node) -> None:
+        """State that the hybrid KV cache manager is unknown where one of several connectors may turn it off."""
+        extra, path = node.get(EXTRA), "engine.hybrid_kv_manager"
+        children = extra.get("connectors") if extra is not None else None
+        names = [child.get("kv_connector") for child in children.items] if children is not None else []
+        if path in self.settings.section.stated or all(one is not None and one.source in _HYBRID for one in names):
+            return
+        reason = "whether all that it holds take KV of several groups is not known"
+        self.settings.known(path, Unknown(reason, (True, False)), node.place)
 
     def _keys(self, node: Node, paths: dict[str, str]) -> None:
         for key, path in paths.items():
             value = node.get(key)
             if value is not None:
-                self.settings.decode(path, value, self._where(key), self.unresolved)
+                self._key(key, path, value)
 
-    def _extra(self, node: Node) -> None:
-        self._keys(node, TRANSFER_EXTRA)
-        reads = node.get("read_mode")
-        if reads is not None and self.settings.text("connector.name") == "moriio":
-            mode = "pull" if reads.source.lower() in {"true", "1"} else "push"
-            self.settings.known("connector.mode", mode, reads.place, reads.source)
+    def _key(self, key: str, path: str, node: Node) -> None:
+        """State a field of the class; what vLLM refuses is a fault of its own, and says nothing."""
+        takes = FIELDS[key]
+        if is_open(node):
+            self.settings.decode(path, node, self._where(key), self.unresolved)
+        elif kind_of(node) == NULL:
+            return
+        elif not TAKES[takes.kind](node):
+            self.settings.unknown(path, node.place, f"{self._where(key)} is no such value")
+        elif takes.kind == BOOLEAN:
+            self.settings.known(path, switch_value(node), node.place, node.source)
+        elif takes.kind == INTEGER:
+            self.settings.known(path, _port(node), node.place, node.source)
+        else:
+            self.settings.decode(path, node, self._where(key), self.unresolved)
+
+    def _extra(self, name: str, extra: Node) -> None:
+        from hetpd_cli.sources.commands.transfer_extra import refusal, taken_as
+
+        for key, path in TRANSFER_EXTRA.items():
+            node = extra.get(key)
+            if node is None:
+                continue
+            taken = None if is_open(node) else taken_as(name, key, node)
+            if taken is not None:
+                self.settings.known(path, taken, node.place, node.source)
+            elif not is_open(node) and refusal(name, extra, key, node):
+                self.settings.unknown(path, node.place, f"{name} cannot work with it")
+            else:
+                self.settings.decode(path, node, self._where(key), self.unresolved)
+        self._of_class(name, extra)
+
+    def _of_class(self, name: str, extra: Node) -> None:
+        """State what only the keys of one class say."""
+        from hetpd_cli.sources.commands.transfer_extra import taken_as
+
+        reads = extra.get("read_mode")
+        taken = None if reads is None or is_open(reads) else taken_as(name, "read_mode", reads)
+        if reads is not None and taken is not None:
+            self.settings.known("connector.mode", "pull" if taken else "push", reads.place, reads.source)
+        key = PROTOCOL_KEYS.get(name)
+        protocol = extra.get(key) if key else None
+        if key and protocol is not None:
+            self.settings.decode("connector.protocol", protocol, self._where(key), self.unresolved)
 
     def _role(self, node: Node) -> None:
         role = node.get("kv_role")
@@ -165,6 +270,22 @@ class _Reading:
             self.context.role = Stated(Unknown(self.unresolved), role.place)
         elif role.source in ROLES:
             self.context.role = Stated(ROLES[role.source], role.place, role.source)
+
+
+def is_open(node: Node) -> bool:
+    """Tell whether a value has still to be filled in by somebody."""
+    if node.tag == UNRESOLVED_TAG or any(mark in node.source for mark in PLACEHOLDERS):
+        return True
+    return any(is_open(item) for item in node.items)
+
+
+def _port(node: Node) -> int | Unknown:
+    """Return a port that is written in any way that vLLM takes."""
+    try:
+        number = int(float(node.source))
+    except (ValueError, OverflowError):
+        number = 0
+    return number if 0 < number < _PORTS else Unknown(f"{node.source} is no port")
 
 
 def inner_connector(node: Node) -> Node:

@@ -19,6 +19,9 @@ _SPECULATIVE = {
     "method": "speculative.method",
     "model": "speculative.draft_model",
     "num_speculative_tokens": "speculative.tokens",
+    "revision": "speculative.revision",
+    "parallel_drafting": "speculative.parallel_drafting",
+    "kv_cache_dtype": "speculative.kv_dtype_word",
 }
 
 
@@ -32,6 +35,7 @@ def read(context: Context) -> None:
     _expert_parallel(context)
     _speculative(context)
     _attention(context)
+    _scales(context)
     _rope(context)
     _adapters(context, "lora-modules")
     transfer_config.read(context)
@@ -131,6 +135,13 @@ def _attention(context: Context) -> None:
     inner = found[1].get("backend") if found is not None else None
     if found is not None and inner is not None:
         context.settings.decode("engine.attention_backend", inner, f"backend of {found[0].spelled}")
+
+
+def _scales(context: Context) -> None:
+    """State that the scales of a quantised KV come from the run (--calculate-kv-scales, before 0.28)."""
+    switch = context.arguments.last("calculate-kv-scales")
+    if switch is not None and not switch.negated:
+        context.settings.known("kv.scales", "dynamic", switch.place, switch.spelled)
 
 
 def _rope(context: Context) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _OPTION = re.compile(r"--?[A-Za-z][^=\s]*")
 _NO = "no-"
+_JSON_LITERAL = re.compile(r"true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
 
 class Value(NamedTuple):
@@ -269,7 +270,9 @@ def _leaf(value: Value) -> Node:
 
     source = value.source
     tag = UNRESOLVED_TAG if value.unresolved else None
-    return Node("scalar", value.place, resolve(source) if source else "", source, plain=False, tag=tag)
+    # vLLM reads what stands behind a dotted argument as JSON, and what is no JSON as text.
+    plain = _JSON_LITERAL.fullmatch(source) is not None
+    return Node("scalar", value.place, resolve(source) if source else "", source, plain=plain, tag=tag)
 
 
 def _split(value: Value) -> list[Node]:

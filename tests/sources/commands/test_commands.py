@@ -236,6 +236,7 @@ def test_transfer_config() -> None:
     assert isinstance(values.pop("connector.engine_id"), Unknown)
     assert values == {
         "connector.name": "nixl",
+        "connector.class": "NixlPushConnector",
         "connector.mode": "push",
         "connector.role": "consumer",
         "connector.buffer_device": "host",

@@ -87,7 +87,10 @@ def test_transfer_configurations(text, found) -> None:
     [
         ('"new_key":9', VERSION, [("unknown-transfer-key", '"new_key"')]),
         ('"new_key":9', None, []),
-        ('"new_key":9', "0.8.5", []),
+        ('"new_key":9', "0.14.0", []),
+        ('"kv_load_failure_policy":"fail"', "0.12.0", [("ignored-transfer-key", '"kv_load_failure_policy"')]),
+        ('"kv_load_failure_policy":"fail"', "0.13.0", []),
+        ('"kv_buffer_size":9', "0.31.0", []),
         ('"kv_buffer_size":9', None, []),
         ('"kv_buffer_size":9', "0.33.0", [("unknown-transfer-key", '"kv_buffer_size"')]),
         ('"kv_port":9', "0.33.0", []),
@@ -101,7 +104,7 @@ def test_keys_of_an_exactly_known_release(inner, version, found) -> None:
 @pytest.mark.parametrize(
     ("name", "version", "found"),
     [
-        ("P2pNcclConnector", "0.33.0", [("invalid-argument-value", '"P2pNcclConnector"')]),
+        ("P2pNcclConnector", "0.33.0", [("unregistered-connector", '"P2pNcclConnector"')]),
         ("P2pNcclConnector", None, []),
         ("OurConnector", "0.33.0", []),
         ("NixlConnector", "0.33.0", []),
