@@ -490,3 +490,59 @@ def test_dynamo_sets_the_side_channel_where_nobody_does() -> None:
         read(line, VLLM_NIXL_SIDE_CHANNEL_HOST="10.0.0.1").settings.value("connector.side_channel.host") == "10.0.0.1"
     )
     assert read("vllm serve m").settings.value("connector.side_channel.host") is None
+
+
+def test_switches_that_rules_about_the_start_read() -> None:
+    line = (
+        "vllm serve m -tp=2 --enable-sleep-mode --no-enable-cumem-allocator --kv-offloading-size 8.5 "
+        '--enable-return-routed-experts --calculate-kv-scales -ac \'{"backend":"FLASHINFER"}\' '
+        '-sc \'{"method":"eagle3","model":"e","revision":"r","parallel_drafting":true,"kv_cache_dtype":"fp8"}\''
+    )
+    assert stated(read(line)) == {
+        "model.id": "m",
+        "parallelism.tp": 2,
+        "engine.sleep_mode": True,
+        "engine.cumem_allocator": False,
+        "engine.kv_offloading_gib": 8.5,
+        "engine.routed_experts": True,
+        "kv.scales": "dynamic",
+        "engine.attention_backend": "FLASHINFER",
+        "speculative.method": "eagle3",
+        "speculative.draft_model": "e",
+        "speculative.revision": "r",
+        "speculative.parallel_drafting": True,
+        "speculative.kv_dtype_word": "fp8",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "extra", "protocol"),
+    [
+        ("MooncakeConnector", '"mooncake_protocol":"tcp"', "tcp"),
+        ("MoRIIOConnector", '"backend":"xgmi"', "xgmi"),
+        ("NixlConnector", '"mooncake_protocol":"tcp"', None),
+    ],
+)
+def test_the_protocol_of_a_connector(name, extra, protocol) -> None:
+    text = f'{{"kv_connector":"{name}","kv_role":"kv_both","kv_connector_extra_config":{{{extra}}}}}'
+    found = stated(read(f"vllm serve m --kv-transfer-config '{text}'"))
+    assert found.get("connector.protocol") == protocol
+    assert found["connector.class"] == name
+
+
+@pytest.mark.parametrize(("version", "known"), [("0.21.0", True), ("0.22.0", False), (None, True)])
+def test_a_variable_that_the_release_does_not_read_says_nothing(version, known) -> None:
+    line = """vllm serve m --kv-transfer-config '{"kv_connector":"NixlConnector","kv_role":"kv_both"}'"""
+    found = stated(read(line, version=version, VLLM_NIXL_ABORT_REQUEST_TIMEOUT="60"))
+    assert ("connector.abort_timeout_s" in found) is known
+
+
+@pytest.mark.parametrize(("second", "unknown"), [("OffloadingConnector", False), ("LMCacheConnectorV1", True)])
+def test_one_of_several_connectors_may_turn_the_hybrid_manager_off(second, unknown) -> None:
+    one = '{{"kv_connector":"{}","kv_role":"kv_both"}}'
+    text = (
+        '{"kv_connector":"MultiConnector","kv_role":"kv_both","kv_connector_extra_config":{"connectors":['
+        + one.format("NixlConnector") + "," + one.format(second) + "]}}"
+    )  # fmt: skip
+    value = read(f"vllm serve m --kv-transfer-config '{text}'").settings.value("engine.hybrid_kv_manager")
+    assert isinstance(value, Unknown) is unknown
