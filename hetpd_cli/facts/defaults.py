@@ -185,7 +185,7 @@ def layout(
 ) -> Default | None:
     """Return the layout that vLLM takes where no argument sets one: its variable, else what the connector wants.
 
-    NIXL, and Mooncake from 0.24 on, want HND, but for a latent. Source: vLLM 0.11 to 0.33,
+    NIXL, and Mooncake from 0.19 on, want HND, but for a latent. Source: vLLM 0.11 to 0.33,
     get_required_kvcache_layout.
     """
     if engine__name != "vllm" or not _read(engine__name, engine__version):
@@ -193,7 +193,7 @@ def layout(
     if env__VLLM_KV_CACHE_LAYOUT in {"HND", "NHD"}:
         return Default(env__VLLM_KV_CACHE_LAYOUT, "VLLM_KV_CACHE_LAYOUT")
     wanted = connector__name == "nixl" or (
-        connector__name == "mooncake" and isinstance(engine__version, str) and covers(">=0.24,<0.34", engine__version)
+        connector__name == "mooncake" and isinstance(engine__version, str) and covers(">=0.19,<0.34", engine__version)
     )
     if wanted and env__VLLM_KV_CACHE_LAYOUT is NONE and model__attention__kind in _PLAIN_ATTENTION:
         return Default("HND", "asked for by the connector (VLLM-NIXL-CONN, VLLM-NIXL-OLD, VLLM-MOONCAKE)")

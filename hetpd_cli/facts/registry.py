@@ -127,6 +127,7 @@ def load() -> None:
             defaults,
             identity,
             launch,
+            mooncake,
             ownership,
             path,
             placement,
