@@ -230,6 +230,15 @@ add(
 )
 
 
+_ELSEWHERE = ("vllm_mooncake", "mooncake_slots")
+
+
+@derived("handoff", "settled_elsewhere", result="boolean", lenient=_ELSEWHERE)
+def settled_elsewhere(vllm_mooncake: Value, mooncake_slots: Value) -> bool:
+    """Whether a connector of its own rules is known to take or to refuse the two block sizes."""
+    return vllm_mooncake is True and not isinstance(mooncake_slots, Unknown)
+
+
 @derived("handoff", "mooncake_misreads", result="boolean", lenient=("mooncake_slots", "one_kv_dtype"))
 def mooncake_misreads(mooncake_slots: Value, one_kv_dtype: Value) -> Truth:
     """Whether blocks of two lengths are copied to wrong places; not where two element types, told elsewhere, may do it."""

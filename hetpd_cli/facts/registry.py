@@ -128,6 +128,7 @@ def load() -> None:
             identity,
             launch,
             mooncake,
+            moriio,
             ownership,
             path,
             placement,

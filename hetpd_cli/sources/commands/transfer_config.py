@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hetpd_cli.sources.commands.words import Value
     from hetpd_cli.sources.tree import Node
 
+_NO_NAME = re.compile(r"[^A-Za-z0-9_]")
 ARGUMENT = "kv-transfer-config"
 PLACEHOLDERS = ("$", "{{", "<", "`", "...")
 """What stands in JSON that somebody still has to fill in."""
@@ -118,6 +119,9 @@ class _Reading:
         inner = inner_connector(node)
         self._class(inner)
         self._keys(node, TRANSFER)
+        holder = node.get("kv_connector")
+        if holder is not None and holder.source in HOLDERS:
+            self._held(node)
         if inner is not node:
             # What the loads do when they fail is read from the outer configuration only, the rest from the inner one.
             own = {key: path for key, path in TRANSFER.items() if key not in {"kv_load_failure_policy", "kv_role"}}
@@ -126,6 +130,21 @@ class _Reading:
         if extra is not None and extra.kind == "mapping":
             self._extra(extra)
         self._role(node)
+
+    def _held(self, node: Node) -> None:
+        """State which connectors a holder holds, and an engine id that one of them is given."""
+        extra = node.get(EXTRA)
+        children = extra.get("connectors") if extra is not None else None
+        if children is None or children.kind != "sequence":
+            return
+        names = [child.get("kv_connector") for child in children.items if child.kind == "mapping"]
+        if len(names) == len(children.items) and all(name is not None and name.source for name in names):
+            held = tuple(name.source for name in names if name is not None)
+            self.settings.known("connector.holds", held, children.place, children.source)
+        for child in children.items:
+            given = child.get("engine_id")
+            if given is not None and given.kind == "scalar":
+                self.settings.known("connector.extra.child_engine_id", given.source, given.place, given.source)
 
     def _where(self, key: str) -> str:
         return f"{key} of {self.spelled}"
@@ -151,10 +170,32 @@ class _Reading:
 
     def _extra(self, node: Node) -> None:
         self._keys(node, TRANSFER_EXTRA)
+        self._free(node)
+        backend = node.get("backend")
+        if backend is not None and self.settings.text("connector.name") == "moriio":
+            self.settings.decode("connector.protocol", backend, self._where("backend"), self.unresolved)
         reads = node.get("read_mode")
         if reads is not None and self.settings.text("connector.name") == "moriio":
             mode = "pull" if reads.source.lower() in {"true", "1"} else "push"
             self.settings.known("connector.mode", mode, reads.place, reads.source)
+
+    def _free(self, node: Node, prefix: str = "") -> None:
+        """State each key of the extra configuration that no other field has, by its name."""
+        for entry in node.entries:
+            key, value = entry.key.source, entry.value
+            name = _NO_NAME.sub("_", f"{prefix}{key}")
+            if value.kind == "mapping" and not prefix:
+                self._free(value, f"{name}_")
+            elif value.kind == "sequence" and all(item.kind == "scalar" for item in value.items):
+                self._word(f"connector.extra.{name}", value, ",".join(item.source for item in value.items))
+            elif value.kind == "scalar" and (prefix or key not in TRANSFER_EXTRA):
+                self._word(f"connector.extra.{name}", value, value.source)
+
+    def _word(self, path: str, value: Node, word: str) -> None:
+        if "$" in word or "{{" in word:
+            self.settings.unknown(path, value.place, self.unresolved or "not resolved")
+        else:
+            self.settings.known(path, word, value.place, value.source)
 
     def _role(self, node: Node) -> None:
         role = node.get("kv_role")
