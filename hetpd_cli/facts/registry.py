@@ -133,6 +133,7 @@ def load() -> None:
             path,
             placement,
             representation,
+            stores,
             workload,
         )
 
