@@ -117,7 +117,7 @@ def registered_block_size(kv__kernel_block_size: Value, kv__block_size: int) -> 
 class _Slots:
     """What the two sides' slots are, as quotients of prefill to decode."""
 
-    def __init__(self, tp: tuple[int, int], heads: int, latent: bool, recurrent: bool, nvfp4: bool) -> None:
+    def __init__(self, tp: tuple[int, int], heads: int, *, latent: bool, recurrent: bool, nvfp4: bool) -> None:
         self.tp = tp
         self.heads = heads
         self.latent = latent
@@ -212,7 +212,8 @@ def _slots(*values: Value) -> Value:
         return Unknown("the attention of the model is not known")
     recurrent = hybrid if isinstance(hybrid, bool) else False
     nvfp4 = prefill_type == "nvfp4" and not latent
-    slots = _Slots((prefill_tp, decode_tp), heads if isinstance(heads, int) else 1, latent, recurrent, nvfp4)
+    total = heads if isinstance(heads, int) else 1
+    slots = _Slots((prefill_tp, decode_tp), total, latent=latent, recurrent=recurrent, nvfp4=nvfp4)
     return agreed({slots.outcome(regime, per_element * registered, block) for regime in regimes(version)})
 
 
@@ -241,7 +242,10 @@ def settled_elsewhere(vllm_mooncake: Value, mooncake_slots: Value) -> bool:
 
 @derived("handoff", "mooncake_misreads", result="boolean", lenient=("mooncake_slots", "one_kv_dtype"))
 def mooncake_misreads(mooncake_slots: Value, one_kv_dtype: Value) -> Truth:
-    """Whether blocks of two lengths are copied to wrong places; not where two element types, told elsewhere, may do it."""
+    """Whether blocks of two lengths are copied to wrong places.
+
+    Not where two element types may do it: that is told elsewhere.
+    """
     return all_true([equal(mooncake_slots, MISREAD), one_kv_dtype])
 
 
@@ -336,6 +340,8 @@ add(
 )
 
 _PROTOCOL_GATES: Final = ("<0.16", ">=0.16,<0.19", ">=0.19,<0.20", ">=0.20,<0.24", ">=0.24,<0.25", ">=0.25")
+_FORMS: Final = (0, 1, 1, 2, 2, 2)
+"""Form of the message of each generation."""
 _ONE_WAY: Final = frozenset({(2, 1), (4, 3), (5, 3), (5, 4)})
 """Generations of messages of the writing and the reading side of which the first cannot read the second's."""
 
@@ -344,9 +350,9 @@ _ONE_WAY: Final = frozenset({(2, 1), (4, 3), (5, 3), (5, 4)})
 def mooncake_messages(prefill__engine__version: Value, decode__engine__version: Value) -> Truth:
     """Whether prefill can read what decode asks it with.
 
-    Fields that the reader requires came in 0.19 (block_lens), 0.24 (names of layers) and 0.25 (kv_block_lens); 0.16 and
-    0.20 changed the form of the message. A later decode may ask an earlier prefill within one form. Source: vLLM 0.13 to
-    0.33, MooncakeXferMetadata, _expand_transfer_regions.
+    Fields that the reader requires came in 0.19 (block_lens), 0.24 (names of layers) and 0.25 (kv_block_lens); 0.16
+    and 0.20 changed the form of the message. A later decode may ask an earlier prefill within one form. Source: vLLM
+    0.13 to 0.33, MooncakeXferMetadata, _expand_transfer_regions.
     """
     if equal(prefill__engine__version, decode__engine__version) is True:
         return True
@@ -358,12 +364,14 @@ def mooncake_messages(prefill__engine__version: Value, decode__engine__version: 
     writer, reader = ages
     if writer == reader:
         return True
-    forms = [0 if age == 0 else 1 if age <= 2 else 2 for age in ages]  # noqa: PLR2004
-    return forms[0] == forms[1] and (writer, reader) not in _ONE_WAY
+    return _FORMS[writer] == _FORMS[reader] and (writer, reader) not in _ONE_WAY
 
 
-@derived("pool", "kv.kernel_blocks_paired", result="boolean", lenient=("engine.version", "kv.kernel_block_size"))
-def kernel_blocks_paired(engine__version: Value, kv__kernel_block_size: Value, kv__block_size: int) -> Truth:
+_KERNEL = ("engine.version", "kv.kernel_block_size", "kv.block_size")
+
+
+@derived("pool", "kv.kernel_blocks_paired", result="boolean", lenient=_KERNEL)
+def kernel_blocks_paired(engine__version: Value, kv__kernel_block_size: Value, kv__block_size: Value) -> Truth:
     """Whether vLLM's Mooncake finds a block where the attention kernel cuts the engine's blocks smaller.
 
     Up to 0.29 the numbers of the engine's blocks are used with the length of the kernel's (up to 0.18 an assertion
@@ -371,6 +379,8 @@ def kernel_blocks_paired(engine__version: Value, kv__kernel_block_size: Value, k
     """
     if not isinstance(kv__kernel_block_size, int) or kv__kernel_block_size == kv__block_size:
         return True
+    if not isinstance(kv__block_size, int):
+        return Unknown("the block size is not known")
     if not isinstance(engine__version, str) or not is_version(engine__version):
         return Unknown("the engine version is not known")
     return version_in(engine__version, ">=0.30")

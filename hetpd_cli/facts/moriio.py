@@ -82,9 +82,9 @@ _TP_INPUTS = (
 def _tp(*values: Value) -> Value:
     """Tell what vLLM's MoRI-IO makes of the two TP sizes.
 
-    `fit`, `refused`, or `waits`. Up to 0.24 rank r speaks to rank r; from 0.25 on a reader takes unequal sizes where every
-    rank holds a copy (a latent, or at least as many ranks as KV heads on both sides); from 0.33 on a writer takes sizes
-    that divide, if the KV heads divide among the ranks too.
+    `fit`, `refused`, or `waits`. Up to 0.24 rank r speaks to rank r; from 0.25 on a reader takes unequal sizes where
+    every rank holds a copy (a latent, or at least as many ranks as KV heads on both sides); from 0.33 on a writer
+    takes sizes that divide, if the KV heads divide among the ranks too.
     """
     version, mode, prefill, decode, kind, heads, hybrid = values
     if equal(prefill, decode) is True:
@@ -152,9 +152,10 @@ _BLOCK_INPUTS = (
 def _blocks(*values: Value) -> Value:
     """Tell what vLLM's MoRI-IO makes of two block sizes and the widths of two element types.
 
-    `fit`, `refused` or `misread`. Before 0.33 only the numbers of blocks are compared: the side that copies may not have
-    more than the other (0.24 and 0.25: as many). From 0.33 on tokens and bytes of a head are compared; of a latent the tokens,
-    and by a writer alone. What two element types of one width, or of a latent, come to is told elsewhere.
+    `fit`, `refused` or `misread`. Before 0.33 only the numbers of blocks are compared: the side that copies may not
+    have more than the other (0.24 and 0.25: as many). From 0.33 on tokens and bytes of a head are compared; of a
+    latent the tokens, and by a writer alone. What two element types of one width, or of a latent, come to is told
+    elsewhere.
     """
     version, mode, prefill_block, decode_block, prefill_type, decode_type, kind = values
     block, per_element = quotient(prefill_block, decode_block), width_quotient(prefill_type, decode_type)
@@ -213,8 +214,15 @@ def moriio_order(
     return any_true([tells, one, within(prefill__model__attention__kind, LATENT_KINDS)])
 
 
-@derived("pool", "connector.moriio_keys", result="boolean", lenient=(
-    "engine.version", "connector.extra.http_port", "connector.extra.proxy_ip", "connector.extra.proxy_ping_port"))  # fmt: skip
+_KEYS = (
+    "engine.version",
+    "connector.extra.http_port",
+    "connector.extra.proxy_ip",
+    "connector.extra.proxy_ping_port",
+)
+
+
+@derived("pool", "connector.moriio_keys", result="boolean", lenient=_KEYS)
 def moriio_keys(
     engine__version: Value,
     connector__extra__http_port: Value,
@@ -278,9 +286,9 @@ def _model_outcome(version: str, reads: bool, hybrid: Truth, state: Value, windo
 def _model(*values: Value) -> Truth:
     """Tell whether MoRI-IO takes the layers of the model.
 
-    From 0.30 on it works with the hybrid KV cache manager: windows in read mode, from 0.31 on layers of two recurrent states in
-    read mode, from 0.33 on in both, without drafts (from 0.32 on: but DSpark's); what else keeps KV of its own is refused at
-    start. Before, the manager is turned off, and without it recurrent layers are refused.
+    From 0.30 on it works with the hybrid KV cache manager: windows in read mode, from 0.31 on layers of two recurrent
+    states in read mode, from 0.33 on in both, without drafts (from 0.32 on: but DSpark's); what else keeps KV of its
+    own is refused at start. Before, the manager is turned off, and without it recurrent layers are refused.
     """
     version, mode, hybrid, state, windowed, manager, method = values
     modes = (mode == "pull",) if isinstance(mode, str) else (True, False)

@@ -55,8 +55,8 @@ _STORE_SIDE = (
 def _store_shards(*values: Value) -> Value:
     """Return for how many ranks the store of a pool cuts KV: those of the pool, or the size that is set.
 
-    A size that is no multiple of the pool's ranks, or that does not divide the KV heads, is put aside with a warning. Only
-    from 0.30 on. Source: vLLM 0.30 to 0.33, kv_connector/v1/mooncake/store/worker.py, _select_store_layout.
+    A size that is no multiple of the pool's ranks, or that does not divide the KV heads, is put aside with a warning.
+    Only from 0.30 on. Source: vLLM 0.30 to 0.33, kv_connector/v1/mooncake/store/worker.py, _select_store_layout.
     """
     version, tp, heads, lcm, sizes, own = values
     if not isinstance(tp, int):
@@ -103,8 +103,8 @@ _KEYS = (
 def _keys_meet(*values: Value) -> Truth:
     """Tell whether decode looks in a store for keys that prefill writes.
 
-    MooncakeStore's keys hold the prefix, the pipeline stage and the rank; LMCache's the hash of a chunk. A latent is one copy
-    in MooncakeStore. Source: vLLM 0.24 to 0.33, store/data.py, PoolKey.build_prefix; LMCache, cache_engine.
+    MooncakeStore's keys hold the prefix, the pipeline stage and the rank; LMCache's the hash of a chunk. A latent is
+    one copy in MooncakeStore. Source: vLLM 0.24 to 0.33, store/data.py, PoolKey.build_prefix; LMCache, cache_engine.
     """
     names, shards, stages, prefixes, chunks, kind = (
         values[:2], values[2:4], values[4:6], values[6:8], values[8:10], values[10],
@@ -141,7 +141,10 @@ def lmcache_chunk_tokens(
     env__LMCACHE_CHUNK_SIZE: Value,  # noqa: N803
     env__LMCACHE_CONFIG_FILE: Value,  # noqa: N803
 ) -> Value:
-    """Tokens of a chunk by which LMCache hashes: extra key, else variable, else 256; a file of its own is not read here."""
+    """Tokens of a chunk by which LMCache hashes: extra key, else variable, else 256.
+
+    A configuration file of LMCache's own is not read here.
+    """
     for value in (connector__extra__lmcache_chunk_size, env__LMCACHE_CHUNK_SIZE):
         number = _whole(value)
         if number:
@@ -202,9 +205,11 @@ _CPU_SPEC: Final = "CPUOffloadingSpec"
 
 
 def _offloading(*values: Value) -> Truth:
-    """Tell whether OffloadingConnector starts: the size of host memory is set, and its blocks are whole ones of the engine.
+    """Tell whether OffloadingConnector starts: the size of host memory is set, and its blocks are whole ones of the
+    engine.
 
-    cpu_bytes_to_use from 0.14 on, num_cpu_blocks before. Source: vLLM 0.12 to 0.33, v1/kv_offload/cpu (spec.py), base.py.
+    cpu_bytes_to_use from 0.14 on, num_cpu_blocks before. Source: vLLM 0.12 to 0.33, v1/kv_offload/cpu (spec.py),
+    base.py.
     """
     version, gib, block, size, count, spec, own_block = values
     if isinstance(version, str) and is_version(version):
@@ -262,8 +267,8 @@ _CHILDREN = ("connector.holds", "connector.extra.child_engine_id")
 def children_taken(connector__holds: Value, connector__extra__child_engine_id: Value) -> bool:
     """Whether MultiConnector takes the connectors that it is known to hold.
 
-    At most one may hand KV over, as two would fill the same parameters, and none may have an engine id of its own, which
-    is handed on twice. Source: vLLM 0.16 to 0.33, kv_connector/v1/multi_connector.py.
+    At most one may hand KV over, as two would fill the same parameters, and none may have an engine id of its own,
+    which is handed on twice. Source: vLLM 0.16 to 0.33, kv_connector/v1/multi_connector.py.
     """
     held = connector__holds if isinstance(connector__holds, tuple) else ()
     own_id = isinstance(connector__extra__child_engine_id, str)
@@ -284,9 +289,9 @@ _ASCEND = (
 def _ascend_sizes(*values: Value) -> Truth:
     """Tell whether what vllm-ascend's Mooncake is told of both stages is what the pools are.
 
-    On both sides TP sizes of prefill and of decode have to stand; that of prefill may not be below that of decode, and decode
-    has one pipeline stage. They are used for the map of ranks and compared with nothing. Source: vllm-ascend 182b75ea,
-    kv_p2p/mooncake_connector.py.
+    On both sides TP sizes of prefill and of decode have to stand; that of prefill may not be below that of decode,
+    and decode has one pipeline stage. They are used for the map of ranks and compared with nothing. Source:
+    vllm-ascend 182b75ea, kv_p2p/mooncake_connector.py.
     """
     name, prefill_tp, decode_tp, *told = values
     if name != "mooncake":
