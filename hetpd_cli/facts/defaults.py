@@ -172,6 +172,33 @@ def _vllm_block_size(
     return _BLOCK_SIZES
 
 
+_WHOLE_BLOCKS = ("FLASH_ATTN", "TRITON_ATTN", "FLEX_ATTENTION", "TRITON_MLA", "FLASH_ATTN_MLA")
+"""Attention backends of vLLM whose kernels take any multiple of 16 tokens (0.24 to 0.33)."""
+_SMALL_BLOCKS = (16, 32, 64)
+"""Blocks that the kernels of every backend take whole, for attention without a latent."""
+
+
+@default_of("kv.kernel_block_size")
+def kernel_block_size(
+    engine__name: Value,
+    engine__version: Value,
+    engine__attention_backend: Value,
+    model__attention__kind: Value,
+    kv__block_size: Value,
+) -> Default | None:
+    """Return the tokens of a block of the attention kernel where nobody states them: the engine's own, where they fit.
+
+    Source: vLLM 0.24 to 0.33, get_supported_kernel_block_sizes of the backends, select_common_block_size.
+    """
+    if engine__name != "vllm" or not _read(engine__name, engine__version) or not isinstance(kv__block_size, int):
+        return None
+    small = model__attention__kind in _PLAIN_ATTENTION and kv__block_size in _SMALL_BLOCKS
+    usual = isinstance(engine__attention_backend, Unknown) or str(engine__attention_backend).upper() in _ANY_16
+    if str(engine__attention_backend).upper() in _WHOLE_BLOCKS or (small and usual):
+        return Default(kv__block_size, "a block of the engine is one of the kernel (VLLM-BLOCKS)")
+    return None
+
+
 # -- layout ----------------------------------------------------------------------------------------------------
 
 

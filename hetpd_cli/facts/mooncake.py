@@ -170,19 +170,76 @@ class _Slots:
         return REFUSED if block > 1 else MISREAD
 
 
-_SLOT_INPUTS = (
-    "prefill.engine.version",
-    "prefill.parallelism.tp",
-    "decode.parallelism.tp",
-    "prefill.kv.block_size",
-    "decode.kv.block_size",
+_BLOCKS = ("prefill.kv.block_size", "decode.kv.block_size")
+
+
+@derived("handoff", "block_tokens_ratio", result="number", lenient=_BLOCKS)
+def block_tokens_ratio(prefill__kv__block_size: Value, decode__kv__block_size: Value) -> Value:
+    """Tokens of a block of prefill, divided by those of a block of decode."""
+    ratio = quotient(prefill__kv__block_size, decode__kv__block_size)
+    return Unknown("the block size of a side is not known") if ratio is None else float(ratio)
+
+
+_HEAD_BYTES = (
     "prefill.kv.registered_block_size",
     "decode.kv.registered_block_size",
     "prefill.kv.dtype",
     "decode.kv.dtype",
-    "prefill.model.attention.kind",
+)
+
+
+@derived("handoff", "head_bytes_ratio", result="number", lenient=_HEAD_BYTES)
+def head_bytes_ratio(
+    prefill__kv__registered_block_size: Value,
+    decode__kv__registered_block_size: Value,
+    prefill__kv__dtype: Value,
+    decode__kv__dtype: Value,
+) -> Value:
+    """Bytes that a block of one head (or of the latent) takes in prefill, divided by those in decode."""
+    tokens = quotient(prefill__kv__registered_block_size, decode__kv__registered_block_size)
+    element = width_quotient(prefill__kv__dtype, decode__kv__dtype)
+    if tokens is None or element is None:
+        return Unknown("the element type or the block size of a side is not known")
+    return float(tokens * element)
+
+
+def as_fraction(ratio: Value) -> Fraction | None:
+    """Return a quotient of two small numbers exactly, None where it is not known."""
+    return Fraction(ratio).limit_denominator(10_000) if isinstance(ratio, int | float) else None
+
+
+LATENT: Final = "latent"
+RECURRENT: Final = "recurrent"
+BY_HEAD: Final = "heads"
+
+
+@derived("pool", "model.kv_split", lenient=("model.attention.kind", "model.hybrid"))
+def kv_split(model__attention__kind: Value, model__hybrid: Value) -> Value:
+    """How ranks share the KV: the `latent` whole on each, `heads` of their own, or these beside `recurrent` layers."""
+    latent = within(model__attention__kind, LATENT_KINDS)
+    if latent is True:
+        return LATENT
+    other = (RECURRENT if model__hybrid else BY_HEAD,) if isinstance(model__hybrid, bool) else (BY_HEAD, RECURRENT)
+    choices = other if latent is False else (LATENT, *other)
+    return choices[0] if len(choices) == 1 else Unknown("the attention of the model is not known", choices)
+
+
+def splits(kind: Value) -> tuple[Value, ...]:
+    """Return how ranks may share the KV."""
+    if isinstance(kind, Unknown):
+        return kind.candidates or (LATENT, BY_HEAD, RECURRENT)
+    return (kind,)
+
+
+_SLOT_INPUTS = (
+    "prefill.engine.version",
+    "prefill.parallelism.tp",
+    "decode.parallelism.tp",
+    "block_tokens_ratio",
+    "head_bytes_ratio",
+    "prefill.kv.dtype",
+    "prefill.model.kv_split",
     "prefill.model.attention.kv_heads",
-    "prefill.model.hybrid",
 )
 
 
@@ -192,29 +249,27 @@ def _slots(*values: Value) -> Value:
     `fit`, `refused`, or `misread`: copied, but not to where decode looks. Where the TP sizes do not divide, nothing is
     compared: that is told elsewhere.
     """
-    version, prefill_tp, decode_tp = values[:3]
-    prefill_type, decode_type, kind, heads, hybrid = values[7:]
-    per_element = width_quotient(prefill_type, decode_type)
-    block, registered = quotient(values[3], values[4]), quotient(values[5], values[6])
-    latent = within(kind, LATENT_KINDS)
-    one_tp = equal(prefill_tp, decode_tp)
-    if one_tp is True and not isinstance(prefill_tp, int):
-        prefill_tp = decode_tp = 1
+    version, prefill_tp, decode_tp, tokens_ratio, bytes_ratio, dtype, split, heads = values
+    block, per_head = as_fraction(tokens_ratio), as_fraction(bytes_ratio)
+    if equal(prefill_tp, decode_tp) is True:
+        if per_head == block == 1:
+            return FIT
+        prefill_tp = decode_tp = prefill_tp if isinstance(prefill_tp, int) else 1
     if not isinstance(prefill_tp, int) or not isinstance(decode_tp, int):
         return Unknown("a tensor parallel size is not known")
     if max(prefill_tp, decode_tp) % min(prefill_tp, decode_tp):
         return FIT
-    if per_element is None or block is None or registered is None:
+    if per_head is None or block is None:
         return Unknown("the element type or the block size of a side is not known")
-    if one_tp is True and per_element == block == registered == 1:
-        return FIT
-    if not isinstance(latent, bool) or (not latent and not isinstance(heads, int)):
-        return Unknown("the attention of the model is not known")
-    recurrent = hybrid if isinstance(hybrid, bool) else False
-    nvfp4 = prefill_type == "nvfp4" and not latent
-    total = heads if isinstance(heads, int) else 1
-    slots = _Slots((prefill_tp, decode_tp), total, latent=latent, recurrent=recurrent, nvfp4=nvfp4)
-    return agreed({slots.outcome(regime, per_element * registered, block) for regime in regimes(version)})
+    outcomes = set()
+    for kind in splits(split):
+        if kind != LATENT and not isinstance(heads, int):
+            return Unknown("the KV heads of the model are not known")
+        total = heads if isinstance(heads, int) else 1
+        nvfp4 = dtype == "nvfp4" and kind != LATENT
+        slots = _Slots((prefill_tp, decode_tp), total, latent=kind == LATENT, recurrent=kind == RECURRENT, nvfp4=nvfp4)
+        outcomes |= {slots.outcome(regime, per_head, block) for regime in regimes(version)}
+    return agreed(outcomes)
 
 
 add(
@@ -229,15 +284,6 @@ add(
         "text",
     )
 )
-
-
-_ELSEWHERE = ("vllm_mooncake", "mooncake_slots")
-
-
-@derived("handoff", "settled_elsewhere", result="boolean", lenient=_ELSEWHERE)
-def settled_elsewhere(vllm_mooncake: Value, mooncake_slots: Value) -> bool:
-    """Whether a connector of its own rules is known to take or to refuse the two block sizes."""
-    return vllm_mooncake is True and not isinstance(mooncake_slots, Unknown)
 
 
 @derived("handoff", "mooncake_misreads", result="boolean", lenient=("mooncake_slots", "one_kv_dtype"))
@@ -365,25 +411,6 @@ def mooncake_messages(prefill__engine__version: Value, decode__engine__version: 
     if writer == reader:
         return True
     return _FORMS[writer] == _FORMS[reader] and (writer, reader) not in _ONE_WAY
-
-
-_KERNEL = ("engine.version", "kv.kernel_block_size", "kv.block_size")
-
-
-@derived("pool", "kv.kernel_blocks_paired", result="boolean", lenient=_KERNEL)
-def kernel_blocks_paired(engine__version: Value, kv__kernel_block_size: Value, kv__block_size: Value) -> Truth:
-    """Whether vLLM's Mooncake finds a block where the attention kernel cuts the engine's blocks smaller.
-
-    Up to 0.29 the numbers of the engine's blocks are used with the length of the kernel's (up to 0.18 an assertion
-    stops the engine). Source: vLLM 0.13 to 0.33, `_sync_block_size_with_kernel`, `_logical_to_kernel_block_ids`.
-    """
-    if not isinstance(kv__kernel_block_size, int) or kv__kernel_block_size == kv__block_size:
-        return True
-    if not isinstance(kv__block_size, int):
-        return Unknown("the block size is not known")
-    if not isinstance(engine__version, str) or not is_version(engine__version):
-        return Unknown("the engine version is not known")
-    return version_in(engine__version, ">=0.30")
 
 
 @derived("handoff", "mooncake_groups", result="boolean", lenient=(

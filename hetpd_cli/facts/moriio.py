@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from hetpd_cli.facts.mooncake import FIT, MISREAD, REFUSED, agreed, quotient, width_quotient
+from hetpd_cli.facts.mooncake import FIT, MISREAD, REFUSED, agreed, as_fraction, width_quotient
 from hetpd_cli.facts.registry import Derivation, add, derived
 from hetpd_cli.facts.representation import LATENT_KINDS
 from hetpd_cli.facts.truth import all_true, any_true, equal, negate, within
@@ -141,8 +141,7 @@ def _block_outcome(version: str, reads: bool, latent: bool, block: Fraction, per
 _BLOCK_INPUTS = (
     "prefill.engine.version",
     "prefill.connector.mode",
-    "prefill.kv.block_size",
-    "decode.kv.block_size",
+    "block_tokens_ratio",
     "prefill.kv.dtype",
     "decode.kv.dtype",
     "prefill.model.attention.kind",
@@ -157,8 +156,8 @@ def _blocks(*values: Value) -> Value:
     latent the tokens, and by a writer alone. What two element types of one width, or of a latent, come to is told
     elsewhere.
     """
-    version, mode, prefill_block, decode_block, prefill_type, decode_type, kind = values
-    block, per_element = quotient(prefill_block, decode_block), width_quotient(prefill_type, decode_type)
+    version, mode, tokens_ratio, prefill_type, decode_type, kind = values
+    block, per_element = as_fraction(tokens_ratio), width_quotient(prefill_type, decode_type)
     if block is None or per_element is None:
         return Unknown("the element type or the block size of a side is not known")
     if block == per_element == 1:
@@ -188,6 +187,17 @@ add(
         "text",
     )
 )
+
+
+_ELSEWHERE = ("vllm_mooncake", "mooncake_slots", "vllm_moriio", "moriio_blocks")
+
+
+@derived("handoff", "settled_elsewhere", result="boolean", lenient=_ELSEWHERE)
+def settled_elsewhere(vllm_mooncake: Value, mooncake_slots: Value, vllm_moriio: Value, moriio_blocks: Value) -> bool:
+    """Whether a connector with rules of its own is known to take or to refuse the two block sizes."""
+    return (vllm_mooncake is True and not isinstance(mooncake_slots, Unknown)) or (
+        vllm_moriio is True and not isinstance(moriio_blocks, Unknown)
+    )
 
 
 @derived("handoff", "moriio_misreads", result="boolean", lenient=("moriio_blocks", "one_kv_dtype"))

@@ -85,50 +85,74 @@ add(
     )
 )
 
-_KEYS = (
-    "prefill.connector.name",
-    "decode.connector.name",
+_PLACES = (
     "prefill.connector.store_shards",
     "decode.connector.store_shards",
     "prefill.parallelism.pp",
     "decode.parallelism.pp",
     "prefill.connector.extra.cache_prefix",
     "decode.connector.extra.cache_prefix",
-    "prefill.connector.lmcache_chunk_tokens",
-    "decode.connector.lmcache_chunk_tokens",
     "prefill.model.attention.kind",
 )
 
 
-def _keys_meet(*values: Value) -> Truth:
-    """Tell whether decode looks in a store for keys that prefill writes.
+def _places_meet(*values: Value) -> Truth:
+    """Tell whether both sides' MooncakeStore keeps KV under one prefix, for one number of ranks and stages.
 
-    MooncakeStore's keys hold the prefix, the pipeline stage and the rank; LMCache's the hash of a chunk. A latent is
-    one copy in MooncakeStore. Source: vLLM 0.24 to 0.33, store/data.py, PoolKey.build_prefix; LMCache, cache_engine.
+    A latent is one copy whatever the ranks. Source: vLLM 0.24 to 0.33, store/data.py, PoolKey.build_prefix.
     """
-    names, shards, stages, prefixes, chunks, kind = (
-        values[:2], values[2:4], values[4:6], values[6:8], values[8:10], values[10],
-    )  # fmt: skip
-    if names == ("mooncake-store", "mooncake-store"):
-        ranks = any_true([equal(*shards), within(kind, LATENT_KINDS)])
-        return all_true([ranks, equal(*stages), equal(*prefixes)])
-    if names == ("lmcache", "lmcache"):
-        return equal(*chunks)
-    return True
+    shards, stages, prefixes, kind = values[:2], values[2:4], values[4:6], values[6]
+    ranks = any_true([equal(*shards), within(kind, LATENT_KINDS)])
+    return all_true([ranks, equal(*stages), equal(*prefixes)])
 
 
 add(
     Derivation(
         "handoff",
-        "store_keys_meet",
+        "store_places_meet",
         None,
-        _KEYS,
-        frozenset(_KEYS),
-        _keys_meet,
-        "Whether decode looks in a store for keys that prefill writes.",
+        _PLACES,
+        frozenset(_PLACES),
+        _places_meet,
+        "Whether both sides' MooncakeStore keeps KV under one prefix, for one number of ranks and stages.",
         "boolean",
     )
 )
+
+_KEYS = (
+    "prefill.connector.name",
+    "decode.connector.name",
+    "store_places_meet",
+    "prefill.connector.lmcache_chunk_tokens",
+    "decode.connector.lmcache_chunk_tokens",
+)
+
+
+@derived("handoff", "store_keys_meet", result="boolean", lenient=_KEYS)
+def store_keys_meet(
+    prefill__connector__name: Value,
+    decode__connector__name: Value,
+    store_places_meet: Value,
+    prefill__connector__lmcache_chunk_tokens: Value,
+    decode__connector__lmcache_chunk_tokens: Value,
+) -> Truth:
+    """Whether decode looks in a store for keys that prefill writes: LMCache's hold the hash of a chunk of tokens.
+
+    Source: vLLM 0.24 to 0.33, mooncake/store/data.py; LMCache, token_database.py.
+    """
+    names = (prefill__connector__name, decode__connector__name)
+    if any(isinstance(name, Unknown) for name in names):
+        return Unknown("the connector of a side is not known")
+    if names == ("mooncake-store", "mooncake-store"):
+        return _as_truth(store_places_meet)
+    if names == ("lmcache", "lmcache"):
+        return equal(prefill__connector__lmcache_chunk_tokens, decode__connector__lmcache_chunk_tokens)
+    return True
+
+
+def _as_truth(value: Value) -> Truth:
+    return value if isinstance(value, bool) else UNDECIDED
+
 
 _CHUNK_TOKENS: Final = 256
 """LMCache's chunk where nobody sets one (LMCache, lmcache/v1/config.py)."""
@@ -260,19 +284,19 @@ HANDS_OVER: Final = frozenset(
 """Classes that give the router parameters for decode."""
 
 
-_CHILDREN = ("connector.holds", "connector.extra.child_engine_id")
+_CHILDREN = ("connector.held.classes", "connector.held.engine_id")
 
 
 @derived("pool", "connector.children_taken", result="boolean", lenient=_CHILDREN)
-def children_taken(connector__holds: Value, connector__extra__child_engine_id: Value) -> bool:
-    """Whether MultiConnector takes the connectors that it is known to hold.
+def children_taken(connector__held__classes: Value, connector__held__engine_id: Value) -> Truth:
+    """Whether MultiConnector takes the connectors that it holds.
 
     At most one may hand KV over, as two would fill the same parameters, and none may have an engine id of its own,
     which is handed on twice. Source: vLLM 0.16 to 0.33, kv_connector/v1/multi_connector.py.
     """
-    held = connector__holds if isinstance(connector__holds, tuple) else ()
-    own_id = isinstance(connector__extra__child_engine_id, str)
-    return sum(name in HANDS_OVER for name in held) <= 1 and not own_id
+    held = connector__held__classes
+    once: Truth = sum(name in HANDS_OVER for name in held) <= 1 if isinstance(held, tuple) else UNDECIDED
+    return all_true([once, equal(connector__held__engine_id, NONE)])
 
 
 # -- vllm-ascend ---------------------------------------------------------------------------------------------------
@@ -289,11 +313,12 @@ _ASCEND = (
 def _ascend_sizes(*values: Value) -> Truth:
     """Tell whether what vllm-ascend's Mooncake is told of both stages is what the pools are.
 
-    On both sides TP sizes of prefill and of decode have to stand; that of prefill may not be below that of decode,
-    and decode has one pipeline stage. They are used for the map of ranks and compared with nothing. Source:
+    On both sides TP sizes of prefill and of decode have to stand, and decode has one pipeline stage. They are used for the map of ranks and compared with nothing. Source:
     vllm-ascend 182b75ea, kv_p2p/mooncake_connector.py.
     """
     name, prefill_tp, decode_tp, *told = values
+    if isinstance(name, Unknown):
+        return Unknown("the connector of prefill is not known")
     if name != "mooncake":
         return True
     expected = (prefill_tp, decode_tp, prefill_tp, decode_tp)

@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING
 
 from hetpd_cli.deployment import DECODE, PREFILL, Stated
-from hetpd_cli.facts.values import Unknown
+from hetpd_cli.facts.values import NONE, Unknown
 from hetpd_cli.fields import resolve, schema_part
 from hetpd_cli.sources.commands.table import TRANSFER, TRANSFER_EXTRA
 
@@ -140,11 +140,13 @@ class _Reading:
         names = [child.get("kv_connector") for child in children.items if child.kind == "mapping"]
         if len(names) == len(children.items) and all(name is not None and name.source for name in names):
             held = tuple(name.source for name in names if name is not None)
-            self.settings.known("connector.holds", held, children.place, children.source)
-        for child in children.items:
-            given = child.get("engine_id")
-            if given is not None and given.kind == "scalar":
-                self.settings.known("connector.extra.child_engine_id", given.source, given.place, given.source)
+            self.settings.known("connector.held.classes", held, children.place, children.source)
+        ids = [child.get("engine_id") for child in children.items]
+        given = next((one for one in ids if one is not None and one.kind == "scalar"), None)
+        if given is None:
+            self.settings.known("connector.held.engine_id", NONE, children.place, children.source)
+        else:
+            self._word("connector.held.engine_id", given, given.source)
 
     def _where(self, key: str) -> str:
         return f"{key} of {self.spelled}"
