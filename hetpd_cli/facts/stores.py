@@ -313,8 +313,8 @@ _ASCEND = (
 def _ascend_sizes(*values: Value) -> Truth:
     """Tell whether what vllm-ascend's Mooncake is told of both stages is what the pools are.
 
-    On both sides TP sizes of prefill and of decode have to stand, and decode has one pipeline stage. They are used for the map of ranks and compared with nothing. Source:
-    vllm-ascend 182b75ea, kv_p2p/mooncake_connector.py.
+    On both sides TP sizes of prefill and of decode have to stand, and decode has one pipeline stage. They are used for
+    the map of ranks and compared with nothing. Source: vllm-ascend 182b75ea, kv_p2p/mooncake_connector.py.
     """
     name, prefill_tp, decode_tp, *told = values
     if isinstance(name, Unknown):
