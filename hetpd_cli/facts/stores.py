@@ -138,7 +138,7 @@ def store_keys_meet(
 ) -> Truth:
     """Whether decode looks in a store for keys that prefill writes: LMCache's hold the hash of a chunk of tokens.
 
-    Source: vLLM 0.24 to 0.33, mooncake/store/data.py; LMCache, token_database.py.
+    Source: vLLM 0.24 to 0.33, mooncake/store/data.py; LMCache 0.3.9, token_database.py.
     """
     names = (prefill__connector__name, decode__connector__name)
     if any(isinstance(name, Unknown) for name in names):
@@ -155,7 +155,7 @@ def _as_truth(value: Value) -> Truth:
 
 
 _CHUNK_TOKENS: Final = 256
-"""LMCache's chunk where nobody sets one (LMCache, lmcache/v1/config.py)."""
+"""LMCache's chunk where nobody sets one (LMCache 0.3.9, lmcache/v1/config.py)."""
 
 
 @derived("pool", "connector.lmcache_chunk_tokens", unit="token", result="integer", lenient=(

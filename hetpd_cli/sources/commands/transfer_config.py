@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from hetpd_cli.sources.commands.words import Value
     from hetpd_cli.sources.tree import Node
 
+_READ_OTHERWISE = frozenset({"connectors", "read_mode"})
+"""Keys of the extra configuration that more than one field comes of."""
 _NO_NAME = re.compile(r"[^A-Za-z0-9_]")
 ARGUMENT = "kv-transfer-config"
 PLACEHOLDERS = ("$", "{{", "<", "`", "...")
@@ -185,12 +187,14 @@ class _Reading:
         """State each key of the extra configuration that no other field has, by its name."""
         for entry in node.entries:
             key, value = entry.key.source, entry.value
+            if not prefix and (key in TRANSFER_EXTRA or key in _READ_OTHERWISE):
+                continue
             name = _NO_NAME.sub("_", f"{prefix}{key}")
             if value.kind == "mapping" and not prefix:
                 self._free(value, f"{name}_")
             elif value.kind == "sequence" and all(item.kind == "scalar" for item in value.items):
                 self._word(f"connector.extra.{name}", value, ",".join(item.source for item in value.items))
-            elif value.kind == "scalar" and (prefix or key not in TRANSFER_EXTRA):
+            elif value.kind == "scalar":
                 self._word(f"connector.extra.{name}", value, value.source)
 
     def _word(self, path: str, value: Node, word: str) -> None:
