@@ -172,6 +172,33 @@ def _vllm_block_size(
     return _BLOCK_SIZES
 
 
+_WHOLE_BLOCKS = ("FLASH_ATTN", "TRITON_ATTN", "FLEX_ATTENTION", "TRITON_MLA", "FLASH_ATTN_MLA")
+"""Attention backends of vLLM whose kernels take any multiple of 16 tokens (0.24 to 0.33)."""
+_SMALL_BLOCKS = (16, 32, 64)
+"""Blocks that the kernels of every backend take whole, for attention without a latent."""
+
+
+@default_of("kv.kernel_block_size")
+def kernel_block_size(
+    engine__name: Value,
+    engine__version: Value,
+    engine__attention_backend: Value,
+    model__attention__kind: Value,
+    kv__block_size: Value,
+) -> Default | None:
+    """Return the tokens of a block of the attention kernel where nobody states them: the engine's own, where they fit.
+
+    Source: vLLM 0.24 to 0.33, get_supported_kernel_block_sizes of the backends, select_common_block_size.
+    """
+    if engine__name != "vllm" or not _read(engine__name, engine__version) or not isinstance(kv__block_size, int):
+        return None
+    small = model__attention__kind in _PLAIN_ATTENTION and kv__block_size in _SMALL_BLOCKS
+    usual = isinstance(engine__attention_backend, Unknown) or str(engine__attention_backend).upper() in _ANY_16
+    if str(engine__attention_backend).upper() in _WHOLE_BLOCKS or (small and usual):
+        return Default(kv__block_size, "a block of the engine is one of the kernel (VLLM-BLOCKS)")
+    return None
+
+
 # -- layout ----------------------------------------------------------------------------------------------------
 
 
@@ -185,7 +212,7 @@ def layout(
 ) -> Default | None:
     """Return the layout that vLLM takes where no argument sets one: its variable, else what the connector wants.
 
-    NIXL, and Mooncake from 0.24 on, want HND, but for a latent. Source: vLLM 0.11 to 0.33,
+    NIXL, and Mooncake from 0.19 on, want HND, but for a latent. Source: vLLM 0.11 to 0.33,
     get_required_kvcache_layout.
     """
     if engine__name != "vllm" or not _read(engine__name, engine__version):
@@ -193,7 +220,7 @@ def layout(
     if env__VLLM_KV_CACHE_LAYOUT in {"HND", "NHD"}:
         return Default(env__VLLM_KV_CACHE_LAYOUT, "VLLM_KV_CACHE_LAYOUT")
     wanted = connector__name == "nixl" or (
-        connector__name == "mooncake" and isinstance(engine__version, str) and covers(">=0.24,<0.34", engine__version)
+        connector__name == "mooncake" and isinstance(engine__version, str) and covers(">=0.19,<0.34", engine__version)
     )
     if wanted and env__VLLM_KV_CACHE_LAYOUT is NONE and model__attention__kind in _PLAIN_ATTENTION:
         return Default("HND", "asked for by the connector (VLLM-NIXL-CONN, VLLM-NIXL-OLD, VLLM-MOONCAKE)")

@@ -128,11 +128,14 @@ def load() -> None:
             defaults,
             identity,
             launch,
+            mooncake,
+            moriio,
             ownership,
             path,
             placement,
             representation,
             startup,
+            stores,
             workload,
         )
 

@@ -532,6 +532,7 @@ _SETTLED = (
     "prefill.connector.name",
     "decode.connector.name",
     "decode.engine.prefix_caching",
+    "settled_elsewhere",
 )
 
 
@@ -542,8 +543,8 @@ def _block_sizes_settled(*values: Value) -> Truth:
     rightly where decode caches no prefixes; where it may or may not refuse the pair, the cache decides alone. Source:
     vLLM 0.24 and 0.33 with a stub transport, nixl/pull_worker.py.
     """
-    one, one_engine, demanded, ratio, pinned, prefill, decode, caching = values
-    if prefill in STORES or decode in STORES:
+    one, one_engine, demanded, ratio, pinned, prefill, decode, caching, elsewhere = values
+    if prefill in STORES or decode in STORES or elsewhere is True:
         return True
     needed = all_true([one, demanded])
     if needed is True and (ratio is False or all_true([one_engine, pinned]) is True):

@@ -142,6 +142,8 @@ class Decoder:
             )
             return UNDECODABLE
         if "x-unit" in part and not isinstance(node.value, bool):
+            if part.get("x-none") is not None and node.source == part["x-none"]:
+                return NONE
             return self._quantity(node, part, where)
         if part.get("x-text") or part.get("type") == "string":
             return self._text(node, part, where)

@@ -317,7 +317,7 @@ def test_pipelines(engine, connector, prefill, decode, taken) -> None:
         ("0.27.0", "nixl", True, U, False),
         ("0.28.0", "nixl", True, True, False),
         ("0.33.0", "mooncake", False, U, True),
-        ("0.33.0", "moriio", U, U, True),
+        ("0.33.0", "moriio", False, U, True),
         ("9.9.0", "nixl", U, U, U),
     ],
 )

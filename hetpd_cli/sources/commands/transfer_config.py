@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.deployment import DECODE, PREFILL, Stated
-from hetpd_cli.facts.values import Unknown
+from hetpd_cli.facts.values import NONE, Unknown
 from hetpd_cli.fields import resolve, schema_part
 from hetpd_cli.sources.commands.json_values import (
     BOOLEAN,
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from hetpd_cli.sources.commands.words import Value
     from hetpd_cli.sources.tree import Node
 
+_READ_OTHERWISE = frozenset({"connectors", "read_mode"})
+"""Keys of the extra configuration that more than one field comes of."""
+_NO_NAME = re.compile(r"[^A-Za-z0-9_]")
 ARGUMENT = "kv-transfer-config"
 PLACEHOLDERS = ("$", "{{", "<", "`", "...")
 """What stands in JSON that somebody still has to fill in."""
@@ -170,8 +173,11 @@ class _Reading:
         inner = inner_connector(node)
         self._class(inner)
         if inner is not node:
-            self._held(node)
+            self._hybrid_manager(node)
         self._keys(node, TRANSFER)
+        holder = node.get("kv_connector")
+        if holder is not None and holder.source in HOLDERS:
+            self._held(node)
         if inner is not node:
             # What the loads do when they fail is read from the outer configuration only, the rest from the inner one.
             own = {key: path for key, path in TRANSFER.items() if key not in {"kv_load_failure_policy", "kv_role"}}
@@ -181,6 +187,23 @@ class _Reading:
             name = inner.get("kv_connector")
             self._extra(name.source if name is not None else "", extra)
         self._role(node)
+
+    def _held(self, node: Node) -> None:
+        """State which connectors a holder holds, and an engine id that one of them is given."""
+        extra = node.get(EXTRA)
+        children = extra.get("connectors") if extra is not None else None
+        if children is None or children.kind != "sequence":
+            return
+        names = [child.get("kv_connector") for child in children.items if child.kind == "mapping"]
+        if len(names) == len(children.items) and all(name is not None and name.source for name in names):
+            held = tuple(name.source for name in names if name is not None)
+            self.settings.known("connector.held.classes", held, children.place, children.source)
+        ids = [child.get("engine_id") for child in children.items]
+        given = next((one for one in ids if one is not None and one.kind == "scalar"), None)
+        if given is None:
+            self.settings.known("connector.held.engine_id", NONE, children.place, children.source)
+        else:
+            self._word("connector.held.engine_id", given, given.source)
 
     def _where(self, key: str) -> str:
         return f"{key} of {self.spelled}"
@@ -200,7 +223,7 @@ class _Reading:
         if name.kind == "scalar" and not is_open(name):
             settings.known("connector.class", source, name.place, source)
 
-    def _held(self, node: Node) -> None:
+    def _hybrid_manager(self, node: Node) -> None:
         """State that the hybrid KV cache manager is unknown where one of several connectors may turn it off."""
         extra, path = node.get(EXTRA), "engine.hybrid_kv_manager"
         children = extra.get("connectors") if extra is not None else None
@@ -247,6 +270,7 @@ class _Reading:
             else:
                 self.settings.decode(path, node, self._where(key), self.unresolved)
         self._of_class(name, extra)
+        self._free(extra)
 
     def _of_class(self, name: str, extra: Node) -> None:
         """State what only the keys of one class say."""
@@ -260,6 +284,26 @@ class _Reading:
         protocol = extra.get(key) if key else None
         if key and protocol is not None:
             self.settings.decode("connector.protocol", protocol, self._where(key), self.unresolved)
+
+    def _free(self, node: Node, prefix: str = "") -> None:
+        """State each key of the extra configuration that no other field has, by its name."""
+        for entry in node.entries:
+            key, value = entry.key.source, entry.value
+            if not prefix and (key in TRANSFER_EXTRA or key in _READ_OTHERWISE):
+                continue
+            name = _NO_NAME.sub("_", f"{prefix}{key}")
+            if value.kind == "mapping" and not prefix:
+                self._free(value, f"{name}_")
+            elif value.kind == "sequence" and all(item.kind == "scalar" for item in value.items):
+                self._word(f"connector.extra.{name}", value, ",".join(item.source for item in value.items))
+            elif value.kind == "scalar":
+                self._word(f"connector.extra.{name}", value, value.source)
+
+    def _word(self, path: str, value: Node, word: str) -> None:
+        if "$" in word or "{{" in word:
+            self.settings.unknown(path, value.place, self.unresolved or "not resolved")
+        else:
+            self.settings.known(path, word, value.place, value.source)
 
     def _role(self, node: Node) -> None:
         role = node.get("kv_role")

@@ -252,6 +252,51 @@ def test_transfer_config() -> None:
     assert token(line, found.settings.stated["connector.name"].place) == '"NixlPushConnector"'
 
 
+def test_what_no_other_field_has_of_the_extra_configuration() -> None:
+    line = (
+        """vllm serve m --kv-transfer-config '{"kv_connector":"MooncakeConnector","kv_role":"kv_both","""
+        """"kv_connector_extra_config":{"mooncake_protocol":"tcp","num_workers":4,"lmcache.mp.host":"here","""
+        """"prefill_tp_sizes":[4,8],"prefill":{"tp_size":8,"dp_size":2},"key":"$SECRET"}}'"""
+    )
+    values = stated(read(line))
+    assert isinstance(values.pop("connector.extra.key"), Unknown)
+    assert {
+        path: value for path, value in values.items() if path.startswith(("connector.extra", "connector.prot"))
+    } == {
+        "connector.protocol": "tcp",
+        "connector.extra.num_workers": "4",
+        "connector.extra.lmcache_mp_host": "here",
+        "connector.extra.prefill_tp_sizes": "4,8",
+        "connector.extra.prefill_tp_size": "8",
+        "connector.extra.prefill_dp_size": "2",
+    }
+
+
+def test_the_backend_of_moriio_is_its_protocol() -> None:
+    line = (
+        """vllm serve m --kv-transfer-config '{"kv_connector":"MoRIIOConnector","kv_role":"kv_producer","""
+        """"kv_connector_extra_config":{"backend":"xgmi","read_mode":"true","http_port":8100}}'"""
+    )
+    assert stated(read(line), "connector.protocol", "connector.mode", "connector.extra.http_port") == {
+        "connector.protocol": "xgmi",
+        "connector.mode": "pull",
+        "connector.extra.http_port": "8100",
+    }
+
+
+@pytest.mark.parametrize(("given", "expected"), [("", NONE), (',"engine_id":"a"', "a")])
+def test_what_a_holder_holds(given: str, expected: object) -> None:
+    line = (
+        """vllm serve m --kv-transfer-config '{"kv_connector":"MultiConnector","kv_role":"kv_both","""
+        """"kv_connector_extra_config":{"connectors":[{"kv_connector":"NixlConnector","kv_role":"kv_both"},"""
+        f"""{{"kv_connector":"OffloadingConnector","kv_role":"kv_both"{given}}}]}}}}'"""
+    )
+    assert stated(read(line), "connector.held.classes", "connector.held.engine_id") == {
+        "connector.held.classes": ("NixlConnector", "OffloadingConnector"),
+        "connector.held.engine_id": expected,
+    }
+
+
 def test_dotted_keys_are_one_object() -> None:
     line = (
         "vllm serve m --kv-transfer-config.kv_connector NixlConnector --kv-transfer-config.kv_role=kv_producer "
