@@ -6,6 +6,7 @@ from typing import Any
 
 from hetpd_cli.facts.quantities import calculated
 from hetpd_cli.facts.registry import Default, Found, default_of, derived
+from hetpd_cli.facts.truth import all_true
 from hetpd_cli.facts.values import DEFAULT, NONE, Truth, Unknown, Value
 from hetpd_cli.tables import covers, engine_default
 from hetpd_cli.versions import is_version, version_in
@@ -122,15 +123,11 @@ def pinned_tokens_per_worker(
     )
 
 
-_CHUNKED = "llama-4"
-"""Models with chunked attention, for which vLLM turns the manager off unless a variable allows it."""
-
-
 @derived(
     "pool",
     "connector.loses_failed_loads",
     result="boolean",
-    lenient=("engine.hybrid_kv_manager", "model.grouped_kv", "model.base"),
+    lenient=("engine.hybrid_kv_manager", "model.grouped_kv"),
 )
 def loses_failed_loads(
     engine__name: str,
@@ -138,36 +135,20 @@ def loses_failed_loads(
     connector__name: str,
     engine__hybrid_kv_manager: Value,
     model__grouped_kv: Value,
-    model__base: Value,
 ) -> Truth:
     """Whether a load that failed is reported as done, without a word on which blocks are missing.
 
     In vLLM's NIXL connector from 0.18 to 0.29, for models whose KV is kept in groups, where the hybrid KV manager is
     on: `_handle_failed_transfer` then names no invalid blocks, and 0.30 first has a list of failed requests beside
-    them. Up to 0.21 a connector turned the manager off unless it was asked for, from 0.22 on it stays on. Source: vLLM
-    0.11 to 0.33 NIXL worker; config/vllm.py.
+    them. Source: vLLM 0.11 to 0.33 NIXL worker.
     """
     if engine__name != "vllm" or connector__name != "nixl":
         return False
     if not is_version(engine__version):
         return Unknown("the release is not known")
-    if not version_in(engine__version, ">=0.18,<0.30") or engine__hybrid_kv_manager is False:
+    if not version_in(engine__version, ">=0.18,<0.30"):
         return False
-    if model__grouped_kv is False:
-        return False
-    if engine__hybrid_kv_manager is not True:
-        if not _left(engine__hybrid_kv_manager):
-            return Unknown("whether the hybrid KV cache manager is on is not known")
-        if version_in(engine__version, "<0.22"):
-            return False
-        if not isinstance(model__base, str) or _CHUNKED in model__base.lower():
-            return Unknown("whether the hybrid KV cache manager stays on is not known")
-    return True if model__grouped_kv is True else Unknown("whether KV is kept in groups is not known")
-
-
-def _left(setting: Value) -> bool:
-    """Tell whether the engine decides."""
-    return isinstance(setting, Unknown) and setting.left
+    return all_true([engine__hybrid_kv_manager, model__grouped_kv])
 
 
 @derived("pool", "connector.reports_failed_loads", result="boolean", lenient=("engine.version",))

@@ -74,7 +74,7 @@ def takes_hybrid_kv(engine__name: str, engine__version: str, connector__name: st
 def hybrid_kv_manager(*values: Value) -> Default | tuple[bool, ...] | None:
     """Return whether vLLM runs its hybrid KV cache manager where no flag says so.
 
-    Without a connector it does. With one it does not before 0.23, whatever the connector; from then on if the connector
+    Without a connector it does. With one it does not before 0.22, whatever the connector; from then on if the connector
     takes KV of several groups. Models with chunked attention (Llama 4) turn it off for reasons of their own.
     """
     engine, version, connector, takes, device, image, model = values
@@ -82,7 +82,7 @@ def hybrid_kv_manager(*values: Value) -> Default | tuple[bool, ...] | None:
         return _BOTH if engine == "vllm" else None
     if "llama-4" in str(model).lower() or isinstance(connector, Unknown):
         return _BOTH
-    if connector is not NONE and version_in(version, "<0.23"):
+    if connector is not NONE and version_in(version, "<0.22"):
         return Default(False, "a connector turns it off (VLLM-CONFIG)")
     platforms = {one for one in (device, image) if isinstance(one, str)}
     if platforms and not platforms & set(_HYBRID_PLATFORMS):

@@ -246,7 +246,7 @@ def _offloading(*values: Value) -> Truth:
     ]
     sized = filled[0] if len(set(filled)) == 1 else UNDECIDED
     of_cpu = any_true([equal(spec, NONE), equal(spec, _CPU_SPEC)])
-    by_argument: Truth = isinstance(gib, int | float) or (False if _left(gib) else UNDECIDED)
+    by_argument = UNDECIDED if isinstance(gib, Unknown) else isinstance(gib, int | float) and gib > 0
     return all_true([any_true([sized, negate(of_cpu), by_argument]), _whole_blocks(own_block, block)])
 
 

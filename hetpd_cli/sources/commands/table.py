@@ -220,9 +220,8 @@ TRANSFER_EXTRA = {
     "engine_ttl": "connector.engine_ttl_s",
     "enforce_handshake_compat": "connector.enforce_handshake_compat",
     "enable_cross_layers_blocks": "connector.cross_layer_blocks",
-    "mooncake_protocol": "connector.protocol",
 }
-"""Key of kv_connector_extra_config to field (vLLM 0.33 ``kv_connector/v1/nixl``, ``mooncake``, ``moriio``)."""
+"""Key of kv_connector_extra_config to field (vLLM 0.33 ``kv_connector/v1/nixl``)."""
 
 ENGINE_VARIABLES: dict[str, dict[str, str]] = {
     "vllm": {
