@@ -105,23 +105,21 @@ def side_channel_last_port(
     return connector__side_channel__port + ranks - 1
 
 
-@derived("pool", "engine_spans_hosts", result="boolean", lenient=("hosts",))
+@derived("pool", "engine_spans_hosts", result="boolean", lenient=("hosts", "workers"))
 def engine_spans_hosts(
     hosts: Value,
-    workers: int,
+    workers: Value,
     parallelism__tp: int,
     parallelism__pp: int,
     parallelism__dp: int,
 ) -> Truth:
     """Whether the ranks of one engine run on several machines: the pool has more hosts than engines.
 
-    Each data-parallel rank of each worker is an engine of its own. Where there are as many engines as machines, each is
-    taken to stay on one.
+    Each data-parallel rank of each worker is an engine of its own. Where the machines are not stated, or not more than
+    the engines, each is taken to stay on one.
     """
-    if parallelism__tp * parallelism__pp == 1 or (isinstance(hosts, tuple) and len(hosts) == 1):
+    if not isinstance(hosts, tuple) or not isinstance(workers, int) or parallelism__tp * parallelism__pp == 1:
         return False
-    if not isinstance(hosts, tuple):
-        return Unknown("on how many machines the pool runs is not known")
     return len(hosts) > workers * parallelism__dp
 
 
@@ -146,14 +144,13 @@ def workers_share_port(
     """Whether two workers of the pool listen on one port of one machine: they outnumber machines and use their network.
 
     Every worker of vLLM's NIXL connector listens on its side channel, those of its Mooncake connector on the bootstrap
-    port of prefill. Source: vLLM 0.11 to 0.33.
+    port of prefill. Where machines, workers or their network are not stated, the workers are taken to be apart. Source:
+    vLLM 0.11 to 0.33.
     """
     port = connector__side_channel__port if connector__name == "nixl" else connector__bootstrap__port
-    if workers == 1 or host_network is False or not (connector__name == "nixl" or role == "prefill"):
+    if not (connector__name == "nixl" or role == "prefill") or host_network is not True:
         return False
-    if host_network is not True or not isinstance(hosts, tuple) or not isinstance(workers, int):
-        return Unknown("whether the workers share the network of a machine is not known")
-    if len(hosts) >= workers:
+    if not isinstance(hosts, tuple) or not isinstance(workers, int) or len(hosts) >= workers:
         return False
     return True if isinstance(port, int) else Unknown("the port is not known")
 
