@@ -209,3 +209,26 @@ def prefix_caching(engine__name: Value, engine__version: Value, model__hybrid: V
     if engine__name == "vllm" and model__hybrid is False and _read(engine__name, engine__version):
         return Default(True, "vLLM, model without recurrent layers (VLLM-CACHE)")
     return None
+
+
+# -- hybrid KV cache manager -----------------------------------------------------------------------------------
+
+
+@default_of("engine.hybrid_kv_manager")
+def hybrid_kv_manager(
+    engine__name: Value, engine__version: Value, connector__name: Value, model__base: Value
+) -> Default | None:
+    """Return whether vLLM keeps KV of several kinds in groups where nobody says: with NIXL yes, from 0.23 on.
+
+    Not for models with chunked local attention (Llama 4), nor with a connector that does not support it. Before, any
+    connector turned it off. Source: vLLM 0.20 to 0.33, config/vllm.py, supports_hma_config.
+    """
+    if engine__name != "vllm" or not isinstance(engine__version, str) or not covers("<0.34", engine__version):
+        return None
+    if connector__name != "nixl":
+        return None
+    if covers("<0.23", engine__version):
+        return Default(False, "vLLM before 0.23 turns it off with a connector (VLLM-NIXL-CONN)")
+    if isinstance(model__base, str) and "llama-4" not in model__base.lower():
+        return Default(True, "vLLM, NIXL supports it (VLLM-NIXL-CONN)")
+    return None
