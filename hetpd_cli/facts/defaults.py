@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from hetpd_cli.facts.registry import Default, Found, default_of, derived
-from hetpd_cli.facts.values import NONE, Unknown, Value
+from hetpd_cli.facts.values import NONE, Nothing, Unknown, Value
 from hetpd_cli.tables import cell, covers
 from hetpd_cli.tables.images import repository_of
 
@@ -232,3 +232,17 @@ def hybrid_kv_manager(
     if isinstance(model__base, str) and "llama-4" not in model__base.lower():
         return Default(True, "vLLM, NIXL supports it (VLLM-NIXL-CONN)")
     return None
+
+
+# -- drafts ----------------------------------------------------------------------------------------------------
+
+
+def _draft_default(path: str, value: bool | Nothing, note: str) -> None:
+    @default_of(path, "engine.name", "engine.version")
+    def of_draft(engine__name: Value, engine__version: Value) -> Default | None:
+        return Default(value, note) if engine__name == "vllm" and _read(engine__name, engine__version) else None
+
+
+_draft_default("speculative.parallel_drafting", False, "vLLM's speculative configuration (VLLM-NIXL-META)")
+_draft_default("speculative.kv_dtype_word", NONE, "vLLM: that of the model (VLLM-NIXL-META)")
+_draft_default("speculative.revision", NONE, "vLLM's speculative configuration (VLLM-NIXL-META)")

@@ -40,7 +40,7 @@ def lifted(function: Callable[..., bool], *values: Value) -> Truth:
     places: dict[object, int] = {}
     order: list[int] = []
     for value in values:
-        key: object = value.identity or id(value) if isinstance(value, Unknown) else len(order) + 0.5
+        key: object = (value.identity if isinstance(value, Unknown) else None) or len(order)
         if key not in places:
             places[key] = len(found)
             found.append((value.candidates or (None,)) if isinstance(value, Unknown) else (value,))
@@ -299,7 +299,6 @@ def _split_alike(local: Side, remote: Side) -> Truth:
         "connector.buffer_device",
         "connector.mode",
         "parallelism.tp",
-        "model.attention.kv_heads",
         "model.keeps_state",
     ),
     ("latent_kv",),
@@ -318,7 +317,7 @@ def takes_kernel_blocks(local: Side, remote: Side) -> Truth:
         [
             since(version, "0.11.2"),
             any_true([_kernel_ratio(local, remote), _split_alike(local, remote)]),
-            any_true([local["latent_kv"], local["model.keeps_state"], negate(more_ranks), replicated(local, remote)]),
+            any_true([local["latent_kv"], local["model.keeps_state"], negate(more_ranks)]),
             negate(groups),
             negate(in_host),
         ]
@@ -328,25 +327,19 @@ def takes_kernel_blocks(local: Side, remote: Side) -> Truth:
 
 # -- where blocks land -----------------------------------------------------------------------------------------
 
-_LANDING = (
-    "engine.version",
-    "kv.block_size",
-    _KERNEL,
-    "model.keeps_state",
-    "engine.prefix_caching",
-    "connector.mode",
-)
+_LANDING = ("engine.version", "kv.block_size", "model.keeps_state", "connector.mode")
 
 
-def landing(path: str) -> Callable[[Check], Check]:
+def landing(path: str, *more: str) -> Callable[[Check], Check]:
     """Register the decorated function as a harm to the blocks that a reader gets from a source, in each direction."""
 
     def register(function: Check) -> Check:
-        inputs = ("prefill_reads", *(f"{side}.{name}" for side in ("prefill", "decode") for name in _LANDING))
+        needs = (*_LANDING, *more)
+        inputs = ("prefill_reads", *(f"{side}.{name}" for side in ("prefill", "decode") for name in needs))
 
         def both(*values: Value) -> Truth:
             around = dict(zip(inputs, values, strict=True))
-            prefill, decode = ({name: around[f"{side}.{name}"] for name in _LANDING} for side in ("prefill", "decode"))
+            prefill, decode = ({name: around[f"{side}.{name}"] for name in needs} for side in ("prefill", "decode"))
             back = all_true([around["prefill_reads"], function(prefill, decode)])
             return any_true([function(decode, prefill), back])
 
@@ -379,7 +372,7 @@ def misplaces_blocks(reader: Side, source: Side) -> Truth:
     return all_true([apart, negate(reader["model.keeps_state"]), negate(_trimmed_in_front(reader))])
 
 
-@landing("stops_on_blocks")
+@landing("stops_on_blocks", _KERNEL)
 def stops_on_blocks(reader: Side, source: Side) -> Truth:
     """Whether an assertion stops the step at some length of the prompt: the reader's list is longer than the source's.
 
@@ -391,7 +384,7 @@ def stops_on_blocks(reader: Side, source: Side) -> Truth:
     return all_true([longer, one_kernel, negate(reader["model.keeps_state"]), negate(_trimmed_in_front(reader))])
 
 
-@landing("misplaces_after_hit")
+@landing("misplaces_after_hit", _KERNEL, "engine.prefix_caching")
 def misplaces_after_hit(reader: Side, source: Side) -> Truth:
     """Whether blocks land beside their place at some length of the prompt where the reader has a prefix cached.
 

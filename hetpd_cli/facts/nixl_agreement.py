@@ -154,7 +154,9 @@ _STAGES = (
     "decode.connector.mode",
     "prefill.connector.mode",
     "latent_kv",
-    *of_both("parallelism.pp", "parallelism.tp", "kv.kernel_block_size", "model.keeps_state", "kv.in_groups"),
+    "prefill.model.keeps_state",
+    "prefill.kv.in_groups",
+    *of_both("parallelism.pp", "parallelism.tp", "kv.kernel_block_size"),
 )
 
 

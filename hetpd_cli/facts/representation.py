@@ -510,23 +510,31 @@ _SETTLED = (
     "block_size_pinned_once",
     "prefill.connector.name",
     "decode.connector.name",
-    "prefill.kv.block_size",
-    "decode.kv.block_size",
+    "decode.engine.prefix_caching",
+    "misplaces_blocks",
+    "stops_on_blocks",
+    "misplaces_after_hit",
 )
 
 
 def _block_sizes_settled(*values: Value) -> Truth:
     """Tell whether what is known of the connector says what two block sizes come to.
 
-    It refuses them, keeps no blocks, or other rules tell where they land (NIXL, where both sizes are known).
+    It refuses them, keeps no blocks, or other rules tell where they land (NIXL). Where NIXL's blocks may land rightly or
+    not, the prefix cache of decode decides alone.
     """
-    one, one_engine, demanded, taken, pinned, prefill, decode = values[:7]
+    one, one_engine, demanded, taken, pinned, prefill, decode, caching, *harms = values
     if prefill in STORES or decode in STORES:
         return True
     if all_true([one, demanded]) is True and (taken is False or all_true([one_engine, pinned]) is True):
         return True
-    known = not any(isinstance(size, Unknown) for size in values[7:])
-    return prefill == decode == "nixl" and known
+    if prefill != "nixl" or decode != "nixl":
+        return False
+    if True in harms or all(harm is False for harm in harms):
+        return True
+    if caching is True or (isinstance(caching, Unknown) and caching.left):
+        return False
+    return Unknown("whether decode caches prefixes, or where its blocks land, is not known")
 
 
 add(
