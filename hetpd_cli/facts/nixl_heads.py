@@ -110,7 +110,7 @@ def keeps_heads_whole(local: Side, remote: Side) -> Truth:
     return any_true([local["latent_kv"], equal(local[_TP], remote[_TP]), one])
 
 
-_DRAFT = (_TP, _LAYOUT, "speculative.kv_heads", "parallelism.dcp", "model.keeps_state")
+_DRAFT = (_TP, _LAYOUT, "speculative.kv_heads", "speculative.keeps_kv", "parallelism.dcp", "model.keeps_state")
 
 
 @check("takes_draft_heads", _DRAFT, ("latent_kv",))
@@ -121,7 +121,8 @@ def takes_draft_heads(local: Side, remote: Side) -> Truth:
     """
     heads = local["speculative.kv_heads"]
     with_heads = False if heads is NONE or heads == 0 else ordered(">", heads, 0)
-    sharded = all_true([local["latent_kv"], negate(local["model.keeps_state"]), with_heads])
+    drafts = all_true([local["speculative.keeps_kv"], with_heads])
+    sharded = all_true([local["latent_kv"], negate(local["model.keeps_state"]), drafts])
     whole = lifted(lambda h, a, b: _heads(h, a) == _heads(h, b), heads, local[_TP], remote[_TP])
     in_pieces = all_true([equal(local[_LAYOUT], remote[_LAYOUT]), within(local[_LAYOUT], _BLOCK_CONTIGUOUS)])
     fits = [

@@ -520,8 +520,8 @@ _SETTLED = (
 def _block_sizes_settled(*values: Value) -> Truth:
     """Tell whether what is known of the connector says what two block sizes come to.
 
-    It refuses them, keeps no blocks, or other rules tell where they land (NIXL). Where NIXL's blocks may land rightly or
-    not, the prefix cache of decode decides alone.
+    It refuses them, keeps no blocks, or other rules tell where they land (NIXL). Where nobody knows where NIXL's blocks
+    land, the prefix cache of decode decides alone.
     """
     one, one_engine, demanded, taken, pinned, prefill, decode, caching, *harms = values
     if prefill in STORES or decode in STORES:

@@ -357,9 +357,7 @@ def test_stating_what_is_lacking_settles_a_rule() -> None:
         "kv.kernel_block_size": 16, "engine.attention_backend": "FLASHMLA", "accelerator": "h100",
         "model.state_space": NONE,
     }  # fmt: skip
-    asked = rule(
-        "prefill.kv.block_size == decode.kv.block_size or handoff.takes_blocks or handoff.converts_block_size"
-    )
+    asked = rule("prefill.kv.block_size == decode.kv.block_size or handoff.takes_blocks or handoff.converts_block_size")
     stated: dict[str, Leaves] = {"prefill": {}, "decode": {}, "handoff": {}}
     for _ in range(10):
         scope = boundary(stated["prefill"], stated["decode"], stated["handoff"], scope=OPEN)
@@ -371,5 +369,9 @@ def test_stating_what_is_lacking_settles_a_rule() -> None:
         for leaf in wanted:
             prefix, _, path = leaf.name.partition(".")
             assert path not in stated[prefix]
-            stated[prefix][path] = values[path] if (prefix, path) not in {("decode", "kv.block_size"), ("decode", "kv.kernel_block_size")} else 40
+            stated[prefix][path] = (
+                values[path]
+                if (prefix, path) not in {("decode", "kv.block_size"), ("decode", "kv.kernel_block_size")}
+                else 40
+            )
     assert verdict.outcome == VIOLATED
