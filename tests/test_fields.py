@@ -133,7 +133,7 @@ def test_spellings_are_normalised() -> None:
     assert choices({"type": "string"}) is None
     layout = field("pool", "kv.layout")
     assert layout is not None
-    assert layout.choices == ("HND", "NHD", "BLHNC")
+    assert layout.choices == ("HND", "NHD", "BLHNC", "LHBNC")
 
 
 def test_every_alias_points_at_a_word_of_the_enumeration() -> None:

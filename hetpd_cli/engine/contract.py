@@ -430,7 +430,7 @@ def _portable(scope: Scope) -> tuple[str, ...]:
     return tuple(PORTABLE[cells[pair]] for pair in product(numbers, space))
 
 
-_BY_CONNECTOR = (("layout", LAYOUT, "permutes_layout"), ("block_size", BLOCK_SIZE, "takes_block_ratio"))
+_BY_CONNECTOR = (("layout", LAYOUT, "layouts_agree"), ("block_size", BLOCK_SIZE, "takes_blocks"))
 """Aspects that a reader of vLLM NIXL adapts to by itself, each with the fact that says whether it does."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from hetpd_cli.facts.registry import Default, Found, default_of, derived
-from hetpd_cli.facts.values import NONE, Unknown, Value
+from hetpd_cli.facts.values import NONE, Nothing, Unknown, Value
 from hetpd_cli.tables import cell, covers
 from hetpd_cli.tables.images import repository_of
 
@@ -236,3 +236,40 @@ def prefix_caching(engine__name: Value, engine__version: Value, model__hybrid: V
     if engine__name == "vllm" and model__hybrid is False and _read(engine__name, engine__version):
         return Default(True, "vLLM, model without recurrent layers (VLLM-CACHE)")
     return None
+
+
+# -- hybrid KV cache manager -----------------------------------------------------------------------------------
+
+
+@default_of("engine.hybrid_kv_manager")
+def hybrid_kv_manager(
+    engine__name: Value, engine__version: Value, connector__name: Value, model__base: Value
+) -> Default | None:
+    """Return whether vLLM keeps KV of several kinds in groups where nobody says: with NIXL yes, from 0.23 on.
+
+    Not for models with chunked local attention (Llama 4), nor with a connector that does not support it. Before, any
+    connector turned it off. Source: vLLM 0.20 to 0.33, config/vllm.py, supports_hma_config.
+    """
+    if engine__name != "vllm" or not isinstance(engine__version, str) or not covers("<0.34", engine__version):
+        return None
+    if connector__name != "nixl":
+        return None
+    if covers("<0.23", engine__version):
+        return Default(False, "vLLM before 0.23 turns it off with a connector (VLLM-NIXL-CONN)")
+    if isinstance(model__base, str) and "llama-4" not in model__base.lower():
+        return Default(True, "vLLM, NIXL supports it (VLLM-NIXL-CONN)")
+    return None
+
+
+# -- drafts ----------------------------------------------------------------------------------------------------
+
+
+def _draft_default(path: str, value: bool | Nothing, note: str) -> None:
+    @default_of(path, "engine.name", "engine.version")
+    def of_draft(engine__name: Value, engine__version: Value) -> Default | None:
+        return Default(value, note) if engine__name == "vllm" and _read(engine__name, engine__version) else None
+
+
+_draft_default("speculative.parallel_drafting", False, "vLLM's speculative configuration (VLLM-NIXL-META)")
+_draft_default("speculative.kv_dtype_word", NONE, "vLLM: that of the model (VLLM-NIXL-META)")
+_draft_default("speculative.revision", NONE, "vLLM's speculative configuration (VLLM-NIXL-META)")

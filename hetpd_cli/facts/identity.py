@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hetpd_cli.facts.defaults import BRINGS_KV_SCHEME
 from hetpd_cli.facts.registry import Derivation, add, derived
-from hetpd_cli.facts.representation import LATENT_KINDS, ability
+from hetpd_cli.facts.representation import LATENT_KINDS, ability, by_connector
 from hetpd_cli.facts.truth import all_true, any_true, equal, negate, within
 from hetpd_cli.facts.values import NONE, Truth, Unknown, Value
 from hetpd_cli.tables import row
@@ -313,10 +313,43 @@ ability("needs_pp_1", "needs_pp_1", "Neither side may use pipeline parallelism."
 ability("needs_decode_pp_1_or_equal", "needs_decode_pp_1_or_equal",
         "Decode's pipeline parallel size must be 1 or prefill's.", any_side=True)  # fmt: skip
 
-_OWN_NAME = frozenset({"FLASH_ATTN", "FLASHINFER", "TRITON_ATTN", "FLEX_ATTENTION", "ROCM_ATTN", "CPU_ATTN",
-                       "FLASHMLA", "FLASH_ATTN_MLA", "FLASHINFER_MLA", "CUTLASS_MLA", "TRITON_MLA",
-                       "ROCM_AITER_MLA"})  # fmt: skip
-"""Backends that report the name they are chosen by (vLLM 0.22 to 0.33, `get_name`); some others report FLASH_ATTN."""
+_REPORTED = {"ROCM_AITER_FA": "FLASH_ATTN", "ROCM_AITER_TRITON_MLA": "AITER_TRITON_MLA"}
+"""Backends that report another name than the one they are chosen by (vLLM 0.16 to 0.33, `get_name`)."""
+_OWN_NAME = frozenset(
+    {
+        "FLASH_ATTN",
+        "FLASH_ATTN_DIFFKV",
+        "FLASHINFER",
+        "TRITON_ATTN",
+        "TRITON_ATTN_DIFFKV",
+        "FLEX_ATTENTION",
+        "ROCM_ATTN",
+        "ROCM_AITER_UNIFIED_ATTN",
+        "CPU_ATTN",
+        "TURBOQUANT",
+        "HPC_ATTN",
+        "B12X",
+        "FLASHMLA",
+        "FLASHMLA_SPARSE",
+        "FLASH_ATTN_MLA",
+        "FLASH_ATTN_MLA_SPARSE",
+        "FLASHINFER_MLA",
+        "FLASHINFER_MLA_SPARSE",
+        "CUTLASS_MLA",
+        "TRITON_MLA",
+        "TOKENSPEED_MLA",
+        "CPU_MLA",
+        "AMX_MLA",
+        "ROCM_AITER_MLA",
+        "ROCM_AITER_MLA_SPARSE",
+        "XPU_MLA_SPARSE",
+    }
+)
+"""Backends that report the name they are chosen by."""
+
+
+def _reported(name: str) -> str:
+    return _REPORTED.get(name.upper(), name.upper())
 
 
 @derived(
@@ -328,10 +361,11 @@ _OWN_NAME = frozenset({"FLASH_ATTN", "FLASHINFER", "TRITON_ATTN", "FLEX_ATTENTIO
 def one_attention_backend(prefill__engine__attention_backend: Value, decode__engine__attention_backend: Value) -> Truth:
     """Whether both sides run the attention backend of one name; two names of vLLM may report one."""
     names = tuple(
-        _spelt(name, str.upper) for name in (prefill__engine__attention_backend, decode__engine__attention_backend)
+        _spelt(name, _reported) for name in (prefill__engine__attention_backend, decode__engine__attention_backend)
     )
     one = equal(*names)
-    if one is False and not all(isinstance(name, str) and name in _OWN_NAME for name in names):
+    known = _OWN_NAME.union(_REPORTED.values())
+    if one is False and not all(isinstance(name, str) and name in known for name in names):
         return Unknown("whether the two backends report one name is not known")
     return one
 
@@ -350,11 +384,20 @@ def hashed_method(speculative__method: Value) -> Value:
     return name if name in _HIDDEN_STATE_METHODS else Unknown(f"what {name} puts into the hash is not known")
 
 
-_PP = ("needs_pp_1", "needs_decode_pp_1_or_equal", "prefill.parallelism.pp", "decode.parallelism.pp")
+_PP = (
+    "nixl",
+    "takes_stages",
+    "needs_pp_1",
+    "needs_decode_pp_1_or_equal",
+    "prefill.parallelism.pp",
+    "decode.parallelism.pp",
+)
 
 
 @derived("handoff", "takes_pp", result="boolean", lenient=_PP)
 def takes_pp(
+    nixl: Value,
+    takes_stages: Value,
     needs_pp_1: Value,
     needs_decode_pp_1_or_equal: Value,
     prefill__parallelism__pp: Value,
@@ -363,9 +406,10 @@ def takes_pp(
     """Whether the connector takes the two pipeline parallel sizes."""
     prefill_1, decode_1 = equal(prefill__parallelism__pp, 1), equal(decode__parallelism__pp, 1)
     alike = any_true([decode_1, equal(prefill__parallelism__pp, decode__parallelism__pp)])
-    return all_true(
+    others = all_true(
         [
             any_true([negate(needs_pp_1), all_true([prefill_1, decode_1])]),
             any_true([negate(needs_decode_pp_1_or_equal), alike]),
         ]
     )
+    return by_connector(nixl, takes_stages, others)

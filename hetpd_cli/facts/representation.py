@@ -5,8 +5,8 @@ from __future__ import annotations
 from hetpd_cli.facts.registry import Derivation, Found, add, derived
 from hetpd_cli.facts.truth import all_true, any_true, equal, negate, ordered, within
 from hetpd_cli.facts.values import NONE, Truth, Unknown, Value
-from hetpd_cli.tables import Cell, capability, cell, known_releases
-from hetpd_cli.versions import same_version
+from hetpd_cli.tables import Cell, capability, cell, covers, known_releases
+from hetpd_cli.versions import is_version, same_version
 
 _MODEL_COLUMNS = {
     "attention.kind": ("attention_kind", "text"),
@@ -50,17 +50,19 @@ for _path, (_column, _result) in _MODEL_COLUMNS.items():
     "pool",
     "model.grouped_kv",
     result="boolean",
-    lenient=("model.hybrid", "model.attention.sliding_window", "model.base"),
+    lenient=("model.keeps_state", "model.attention.sliding_window", "model.base"),
 )
-def grouped_kv(model__hybrid: Value, model__attention__sliding_window: Value, model__base: Value) -> Truth:
+def grouped_kv(model__keeps_state: Value, model__attention__sliding_window: Value, model__base: Value) -> Truth:
     """Whether layers of several kinds keep KV of their own: sliding-window or recurrent layers beside attention."""
     if isinstance(model__attention__sliding_window, int | float):
         return True
     found = cell("models", model__base, "windowed") if isinstance(model__base, str) else None
     windowed: Value = Unknown("whether the model has sliding-window layers is not known")
-    if found is not None:
+    if model__attention__sliding_window is NONE:
+        windowed = False
+    elif found is not None:
         windowed = found.value
-    return any_true([model__hybrid, windowed])
+    return any_true([model__keeps_state, windowed])
 
 
 SIDES = (
@@ -124,15 +126,7 @@ def _missing(name: str, values: tuple[Value, ...], of_prefill: bool) -> str:
 
 
 ability("needs_equal_block_size", "needs_equal_block_size", "Blocks must hold equally many tokens.", any_side=True)
-ability(
-    "accepts_decode_block_multiple",
-    "accepts_decode_block_multiple",
-    "A decode block may be a multiple of prefill's.",
-)
-ability("accepts_ratio_with_grouped_kv", "accepts_ratio_with_grouped_kv", "A block ratio goes with grouped KV.")
-ability("accepts_ratio_in_host_buffer", "accepts_ratio_in_host_buffer", "A block ratio goes with a host buffer.")
 ability("sends_while_prefilling", "sends_while_prefilling", "KV crosses while prefill still computes.", any_side=True)
-ability("permutes_by_setting", "permutes_layout", "Blocks received as HND can be permuted by a setting.")
 ability("needs_equal_dtype_word", "needs_equal_dtype_word",
         "Both engines must be given one word for the element type of the KV.", any_side=True)  # fmt: skip
 ability("needs_equal_layout", "needs_equal_layout", "The order within a block must be equal.", any_side=True)
@@ -221,102 +215,57 @@ def latent_kv(prefill__model__attention__kind: Value) -> Truth:
     return within(prefill__model__attention__kind, LATENT_KINDS)
 
 
-_RATIO_INPUTS = (
-    "accepts_decode_block_multiple",
-    "prefill.kv.block_size",
-    "decode.kv.block_size",
-    "prefill.connector.mode",
+_BLOCKS_TAKEN = ("nixl", "takes_kernel_blocks", "prefill.kv.block_size", "decode.kv.block_size")
+
+
+@derived("handoff", "takes_blocks", result="boolean", lenient=_BLOCKS_TAKEN)
+def takes_blocks(
+    nixl: Value, takes_kernel_blocks: Value, prefill__kv__block_size: Value, decode__kv__block_size: Value
+) -> Truth:
+    """Whether the connector takes the two block sizes: equal ones, in vLLM NIXL what it takes of kernel blocks."""
+    return by_connector(nixl, takes_kernel_blocks, equal(prefill__kv__block_size, decode__kv__block_size))
+
+
+def by_connector(nixl: Value, of_nixl: Value, of_others: Truth) -> Truth:
+    """Return what holds for vLLM NIXL or for other connectors; where nobody knows the connector, what both agree on."""
+    return any_true([all_true([nixl, of_nixl]), all_true([negate(nixl), of_others]), all_true([of_nixl, of_others])])
+
+
+_LAYOUTS_TAKEN = ("nixl", "takes_layouts", "prefill.kv.layout", "decode.kv.layout")
+
+
+@derived("handoff", "layouts_agree", result="boolean", lenient=_LAYOUTS_TAKEN)
+def layouts_agree(nixl: Value, takes_layouts: Value, prefill__kv__layout: Value, decode__kv__layout: Value) -> Truth:
+    """Whether the two layouts are one, or the connector takes the two (vLLM NIXL, `enable_permute_local_kv`)."""
+    return by_connector(nixl, takes_layouts, equal(prefill__kv__layout, decode__kv__layout))
+
+
+_HEADS_TAKEN = (
+    "nixl",
+    "takes_head_order",
     "prefill.parallelism.tp",
     "decode.parallelism.tp",
-    "latent_kv",
-    "prefill.model.grouped_kv",
-    "accepts_ratio_with_grouped_kv",
-    "decode.connector.buffer_device",
-    "accepts_ratio_in_host_buffer",
-)
-
-
-def _divides(part: Value, whole: Value) -> Truth:
-    """Tell whether ``part`` divides ``whole``, for all joint choices of what they can be."""
-    parts, wholes = (value.candidates if isinstance(value, Unknown) else (value,) for value in (part, whole))
-    results = {
-        isinstance(one, int) and isinstance(other, int) and other % one == 0
-        for one in parts or ()
-        for other in wholes or ()
-    }
-    return results.pop() if len(results) == 1 else Unknown("a block size is not known")
-
-
-def _takes_block_ratio(*values: Value) -> Truth:
-    """Tell whether decode may read smaller blocks of prefill into its own.
-
-    Source: vLLM 0.24 to 0.33, nixl/base_worker.py, `_validate_remote_agent_handshake`. Up to 0.26 not with grouped KV
-    (hybrid KV cache manager), from 0.27 on not with a host buffer.
-    """
-    able, prefill_block, decode_block, mode, prefill_tp, decode_tp, latent = values[:7]
-    grouped, with_grouped, buffer, in_host_buffer = values[7:]
-    return all_true(
-        [
-            able,
-            _divides(prefill_block, decode_block),
-            equal(mode, "pull"),
-            any_true([latent, ordered("<=", prefill_tp, decode_tp)]),
-            any_true([negate(grouped), with_grouped]),
-            any_true([equal(buffer, "device"), in_host_buffer]),
-        ]
-    )
-
-
-add(
-    Derivation(
-        "handoff",
-        "takes_block_ratio",
-        None,
-        _RATIO_INPUTS,
-        frozenset(_RATIO_INPUTS),
-        _takes_block_ratio,
-        "Whether decode reads prefill's blocks although its own are a multiple of them.",
-        "boolean",
-    )
-)
-
-_PERMUTE_INPUTS = (
-    "permutes_by_setting",
-    "decode.connector.permute_local_kv",
-    "prefill.kv.layout",
     "decode.kv.layout",
-    "prefill.model.grouped_kv",
-    "decode.connector.mode",
+    "prefill.model.attention.kv_heads",
 )
 
 
-def _permutes_layout(*values: Value) -> Truth:
-    """Tell whether received blocks are permuted to the local order (vLLM enable_permute_local_kv, pull only)."""
-    able, setting, prefill_layout, decode_layout, grouped, mode = values
-    return all_true(
-        [
-            able,
-            equal(setting, True),
-            equal(mode, "pull"),
-            equal(prefill_layout, "HND"),
-            equal(decode_layout, "NHD"),
-            negate(grouped),
-        ]
-    )
-
-
-add(
-    Derivation(
-        "handoff",
-        "permutes_layout",
-        None,
-        _PERMUTE_INPUTS,
-        frozenset(_PERMUTE_INPUTS),
-        _permutes_layout,
-        "Whether decode permutes HND blocks of prefill to its own NHD.",
-        "boolean",
-    )
-)
+@derived("handoff", "parts_in_one_piece", result="boolean", lenient=_HEADS_TAKEN)
+def parts_in_one_piece(
+    nixl: Value,
+    takes_head_order: Value,
+    prefill__parallelism__tp: Value,
+    decode__parallelism__tp: Value,
+    decode__kv__layout: Value,
+    prefill__model__attention__kv_heads: Value,
+) -> Truth:
+    """Whether a rank finds the heads that it takes of another rank in one piece, or takes all or a copy of them."""
+    others = [
+        equal(prefill__parallelism__tp, decode__parallelism__tp),
+        negate(equal(decode__kv__layout, "NHD")),
+        ordered(">", prefill__parallelism__tp, prefill__model__attention__kv_heads),
+    ]
+    return by_connector(nixl, takes_head_order, any_true(others))
 
 
 @derived("handoff", "one_connector", result="boolean", lenient=("prefill.connector.name", "decode.connector.name"))
@@ -328,15 +277,36 @@ def one_connector(prefill__connector__name: Value, decode__connector__name: Valu
     return equal(*names)
 
 
-@derived("handoff", "tolerates_release_skew", result="boolean")
-def tolerates_release_skew(decode__connector__enforce_handshake_compat: bool) -> Truth:
-    """Whether two releases may meet: not where decode, who begins the handshake, enforces the compatibility hash.
+_SKEW = ("nixl", "hash_enforced", "prefill.engine.version", "decode.engine.version")
+_FORMATS = (("<0.21", 2), (">=0.21,<0.22", 3), (">=0.22,<0.26", 4), (">=0.26,<0.28", 5), (">=0.28,<0.29", 7),
+            (">=0.29,<0.30", 9), (">=0.30,<0.31", 11), (">=0.31,<0.32", 13), (">=0.32,<0.33", 14),
+            (">=0.33,<0.34", 15))  # fmt: skip
+"""Version of NIXL's metadata by release (0.13 to 0.33, NIXL_CONNECTOR_VERSION)."""
+_TWO_PART_REPLY = 5
+"""From this version on a query names the stage, and the reply has a second part: others do not read each other."""
 
-    Without the hash it depends on whether the two releases' metadata have one format, which is not known here.
-    """
-    if decode__connector__enforce_handshake_compat:
+
+@derived("handoff", "tolerates_release_skew", result="boolean", lenient=_SKEW)
+def tolerates_release_skew(
+    nixl: Value, hash_enforced: Value, prefill__engine__version: Value, decode__engine__version: Value
+) -> Truth:
+    """Whether two releases may meet: not where the compatibility hash is enforced, else where one format joins them."""
+    if nixl is not True or hash_enforced is not False:
+        return False if nixl is True and hash_enforced is True else Unknown("whether the hash is enforced is not known")
+    formats = [_format(version) for version in (prefill__engine__version, decode__engine__version)]
+    if None in formats:
+        return Unknown("the format of a release's metadata is not known")
+    if formats[0] == formats[1]:
+        return True
+    if len({number is not None and number >= _TWO_PART_REPLY for number in formats}) > 1:
         return False
     return Unknown("whether the two releases read each other's metadata is not known")
+
+
+def _format(version: Value) -> int | None:
+    if not isinstance(version, str) or not is_version(version):
+        return None
+    return next((number for spec, number in _FORMATS if covers(spec, version)), None)
 
 
 @derived(
@@ -397,6 +367,7 @@ def one_kv_dtype(prefill__kv__dtype: Value, decode__kv__dtype: Value, prefill__m
 
 
 _DTYPE_WORD = (
+    "one_kv_dtype",
     "prefill.engine.name",
     "decode.engine.name",
     "prefill.kv.dtype_word",
@@ -406,15 +377,42 @@ _DTYPE_WORD = (
 
 @derived("handoff", "one_dtype_word", result="boolean", lenient=_DTYPE_WORD)
 def one_dtype_word(
+    one_kv_dtype: Value,
     prefill__engine__name: Value,
     decode__engine__name: Value,
     prefill__kv__dtype_word: Value,
     decode__kv__dtype_word: Value,
 ) -> Truth:
-    """Whether both engines have one word for the element type of the KV; two engines have words of their own."""
+    """Whether both engines have one word for the element type of the KV; two engines have words of their own.
+
+    Two element types have two words, whatever they are.
+    """
     if equal(prefill__engine__name, decode__engine__name) is not True:
         return Unknown("two engines have words of their own")
-    return equal(prefill__kv__dtype_word, decode__kv__dtype_word)
+    one = equal(prefill__kv__dtype_word, decode__kv__dtype_word)
+    return False if isinstance(one, Unknown) and one_kv_dtype is False else one
+
+
+@derived("pool", "kv.dtype_as_said", lenient=("kv.dtype_word", "kv.dtype"))
+def dtype_as_said(kv__dtype_word: Value, kv__dtype: Value) -> Value:
+    """The engine's word for the element type of the KV, the type itself where nobody knows the word."""
+    return kv__dtype if isinstance(kv__dtype_word, Unknown) else kv__dtype_word
+
+
+_REFUSED_WORDS = ("one_connector", "needs_equal_dtype_word", "hash_enforced", "prefill.engine.name", "one_dtype_word")
+
+
+@derived("handoff", "dtype_words_refused", result="boolean", lenient=_REFUSED_WORDS)
+def dtype_words_refused(
+    one_connector: Value,
+    needs_equal_dtype_word: Value,
+    hash_enforced: Value,
+    prefill__engine__name: Value,
+    one_dtype_word: Value,
+) -> bool:
+    """Whether the two words for the element type of the KV are known to be refused; not where anything is open."""
+    compared = any_true([equal(prefill__engine__name, "sglang"), hash_enforced])
+    return all_true([one_connector, needs_equal_dtype_word, compared, negate(one_dtype_word)]) is True
 
 
 _PINNED = (
@@ -492,26 +490,13 @@ def block_size_pinned_once(
     return any_true([all_true([negate(within(size, usual)), other_left]) for size, other_left in sides])
 
 
-_REFUSED = (
-    "one_connector",
-    "needs_equal_block_size",
-    "takes_block_ratio",
-    "prefill.kv.block_size",
-    "decode.kv.block_size",
-)
+_REFUSED = ("one_connector", "needs_equal_block_size", "takes_blocks")
 
 
 @derived("handoff", "block_sizes_refused", result="boolean", lenient=_REFUSED)
-def block_sizes_refused(
-    one_connector: Value,
-    needs_equal_block_size: Value,
-    takes_block_ratio: Value,
-    prefill__kv__block_size: Value,
-    decode__kv__block_size: Value,
-) -> bool:
-    """Whether the connector is known to take no two sizes, and the sizes to differ; not where either is open."""
-    apart = negate(equal(prefill__kv__block_size, decode__kv__block_size))
-    return all_true([one_connector, needs_equal_block_size, negate(takes_block_ratio), apart]) is True
+def block_sizes_refused(one_connector: Value, needs_equal_block_size: Value, takes_blocks: Value) -> bool:
+    """Whether the connector is known to refuse the two block sizes; not where anything is open."""
+    return all_true([one_connector, needs_equal_block_size, negate(takes_blocks)]) is True
 
 
 @derived("handoff", "kv_dtypes_told_apart", result="boolean", lenient=("one_kv_dtype",))
@@ -527,35 +512,36 @@ _SETTLED = (
     "one_connector",
     "one_engine",
     "needs_equal_block_size",
-    "takes_block_ratio",
+    "takes_blocks",
     "block_size_pinned_once",
     "prefill.connector.name",
     "decode.connector.name",
     "decode.engine.prefix_caching",
     "settled_elsewhere",
+    "misplaces_blocks",
+    "stops_on_blocks",
+    "misplaces_after_hit",
 )
 
 
 def _block_sizes_settled(*values: Value) -> Truth:
     """Tell whether what is known of the connector says what two block sizes come to.
 
-    It refuses them, reads them rightly, keeps no blocks, or another rule tells what goes wrong. NIXL reads a ratio
-    rightly where decode caches no prefixes; where it may or may not refuse the pair, the cache decides alone. Source:
-    vLLM 0.24 and 0.33 with a stub transport, nixl/pull_worker.py.
+    It refuses them, keeps no blocks, or other rules tell where they land (NIXL). Where nobody knows where NIXL's blocks
+    land, the prefix cache of decode decides alone.
     """
-    one, one_engine, demanded, ratio, pinned, prefill, decode, caching, elsewhere = values
+    one, one_engine, demanded, taken, pinned, prefill, decode, caching, elsewhere, *harms = values
     if prefill in STORES or decode in STORES or elsewhere is True:
         return True
-    needed = all_true([one, demanded])
-    if needed is True and (ratio is False or all_true([one_engine, pinned]) is True):
+    if all_true([one, demanded]) is True and (taken is False or all_true([one_engine, pinned]) is True):
         return True
     if prefill != "nixl" or decode != "nixl":
         return False
-    if caching is True or (caching is False and ratio is True):
+    if True in harms or all(harm is False for harm in harms):
         return True
-    if isinstance(caching, Unknown) and caching.left:
+    if caching is True or (isinstance(caching, Unknown) and caching.left):
         return False
-    return Unknown("whether decode caches prefixes, or whether the connector takes two sizes, is not known")
+    return Unknown("whether decode caches prefixes, or where its blocks land, is not known")
 
 
 add(

@@ -141,6 +141,8 @@ class Decoder:
                 "state a value, or remove the key: an absent key is unknown",
             )
             return UNDECODABLE
+        if "x-unit" in part and part.get("x-none") is not None and node.source == part["x-none"]:
+            return NONE
         if "x-unit" in part and not isinstance(node.value, bool):
             if part.get("x-none") is not None and node.source == part["x-none"]:
                 return NONE

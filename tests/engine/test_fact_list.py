@@ -69,7 +69,7 @@ def test_each_origin() -> None:
         (("d.kv.dtype",), ["d kv.dtype"]),
         (
             ("decode.kv.dt*", "workload.rate*"),
-            ["d kv.dtype", "d kv.dtype_left_to_engine", "d kv.dtype_word", "workload rate_per_s"],
+            ["d kv.dtype", "d kv.dtype_word", "d kv.dtype_left_to_engine", "workload rate_per_s"],
         ),
         (("handoff.one_rel*",), ["p -> d one_release"]),
         (("KV.dtype",), []),

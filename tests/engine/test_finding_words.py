@@ -13,13 +13,14 @@ from tests.support import check_text
 
 NOBODY: Any = None
 SCRIPT = "".join(
-    f"vllm serve Qwen/Qwen3-8B --block-size {size} "
+    f"vllm serve Qwen/Qwen3-32B --block-size {size} "
     f"""--kv-transfer-config '{{"kv_connector":"NixlConnector","kv_role":"kv_{role}"}}' &\n"""
     for size, role in ((32, "producer"), (48, "consumer"))
 )
 FILE = """\
 hetpd: 1
-defaults: {engine: vllm, connector: nixl}
+model: Qwen/Qwen3-32B
+defaults: {engine: vllm, connector: {name: nixl, mode: pull}}
 pools:
   - {name: prefill, role: prefill, kv: {block_size: 32}}
   - {name: decode, role: decode, kv: {block_size: 48}}

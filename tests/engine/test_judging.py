@@ -50,7 +50,12 @@ SAME = "prefill.kv.block_size == decode.kv.block_size"
         ("false", "kv: {block_size: 16}", "kv: {block_size: 32}", NOT_APPLICABLE),
         ("prefill.kv.layout == 'HND'", "kv: {block_size: 16}", "kv: {block_size: 16}", HOLDS),
         ("prefill.kv.layout == 'HND'", "kv: {block_size: 16}", "kv: {block_size: 32}", UNDECIDED),
-        ("prefill.kv.layout in ('HND', 'NHD', 'BLHNC')", "kv: {block_size: 16}", "kv: {block_size: 32}", VIOLATED),
+        (
+            "prefill.kv.layout in ('HND', 'NHD', 'BLHNC', 'LHBNC')",
+            "kv: {block_size: 16}",
+            "kv: {block_size: 32}",
+            VIOLATED,
+        ),
     ],
 )
 def test_outcomes(when, prefill, decode, outcome) -> None:

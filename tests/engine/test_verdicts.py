@@ -90,7 +90,7 @@ ATOMS = [
     "prefill.model.hybrid",
 ]  # fmt: skip
 LEAVES = [
-    ("kv.layout", ("HND", "NHD", "BLHNC")), ("kv.block_size", (1, 2, 4)), ("model.hybrid", (True, False)),
+    ("kv.layout", ("HND", "NHD", "BLHNC", "LHBNC")), ("kv.block_size", (1, 2, 4)), ("model.hybrid", (True, False)),
 ]  # fmt: skip
 SLOTS = [(side, path, values) for side in ("prefill", "decode") for path, values in LEAVES]
 
@@ -353,11 +353,11 @@ def test_stating_what_is_lacking_settles_a_rule() -> None:
         "kv.block_size": 16, "engine.name": "vllm", "engine.version": "0.24.0", "connector.name": "nixl",
         "connector.mode": "pull", "parallelism.tp": 1, "model.attention.kind": "mla", "model.hybrid": False,
         "model.id": "Qwen/Qwen3-32B", "connector.buffer_device": "device", "model.attention.sliding_window": 1,
-        "conversion.of": NONE,
+        "conversion.of": NONE, "connector.bidirectional": False, "parallelism.pp": 1, "engine.hybrid_kv_manager": True,
+        "kv.kernel_block_size": 16, "engine.attention_backend": "FLASHMLA", "accelerator": "h100",
+        "model.state_space": NONE,
     }  # fmt: skip
-    asked = rule(
-        "prefill.kv.block_size == decode.kv.block_size or handoff.takes_block_ratio or handoff.converts_block_size"
-    )
+    asked = rule("prefill.kv.block_size == decode.kv.block_size or handoff.takes_blocks or handoff.converts_block_size")
     stated: dict[str, Leaves] = {"prefill": {}, "decode": {}, "handoff": {}}
     for _ in range(10):
         scope = boundary(stated["prefill"], stated["decode"], stated["handoff"], scope=OPEN)
@@ -369,5 +369,9 @@ def test_stating_what_is_lacking_settles_a_rule() -> None:
         for leaf in wanted:
             prefix, _, path = leaf.name.partition(".")
             assert path not in stated[prefix]
-            stated[prefix][path] = values[path] if (prefix, path) != ("decode", "kv.block_size") else 40
+            stated[prefix][path] = (
+                values[path]
+                if (prefix, path) not in {("decode", "kv.block_size"), ("decode", "kv.kernel_block_size")}
+                else 40
+            )
     assert verdict.outcome == VIOLATED

@@ -51,7 +51,7 @@ def test_what_is_written_but_not_decodable_is_unknown_at_its_place_whatever_the_
 @pytest.mark.parametrize(
     ("path", "candidates"),
     [
-        ("kv.layout", {"HND", "NHD", "BLHNC"}),
+        ("kv.layout", {"HND", "NHD", "BLHNC", "LHBNC"}),
         ("kv.scales", {"static", "dynamic", "inline", NONE}),
         ("connector.permute_local_kv", {True, False}),
         ("kv.block_size", None),

@@ -263,32 +263,31 @@ OLD, NEW = side("vllm", "nixl", "0.1.0"), side("vllm", "nixl", "0.99.0")
 
 
 @pytest.mark.parametrize(
-    ("prefill", "decode", "demand", "ability"),
+    ("prefill", "decode", "demand"),
     [
-        (NIXL, NIXL, True, True),
-        (NIXL, MOONCAKE, True, False),
-        (MOONCAKE, MOONCAKE, False, False),
-        (MOONCAKE, OLD, U, False),
-        (NIXL, NEW, True, U),
-        (OLD, NEW, U, U),
-        (side(ANY, "nixl", "0.24.0"), NIXL, True, U),
-        (side("vllm", ANY, "0.24.0"), MOONCAKE, U, False),
-        (side("vllm", "nixl", ANY), NIXL, True, U),
-        (side("vllm", NONE, "0.24.0"), NIXL, True, U),
+        (NIXL, NIXL, True),
+        (NIXL, MOONCAKE, True),
+        (MOONCAKE, MOONCAKE, False),
+        (MOONCAKE, OLD, U),
+        (NIXL, NEW, True),
+        (OLD, NEW, U),
+        (side(ANY, "nixl", "0.24.0"), NIXL, True),
+        (side("vllm", ANY, "0.24.0"), MOONCAKE, U),
+        (side("vllm", "nixl", ANY), NIXL, True),
+        (side("vllm", NONE, "0.24.0"), NIXL, True),
     ],
 )
-def test_a_demand_takes_one_side_and_an_ability_takes_both(prefill, decode, demand, ability) -> None:
+def test_a_demand_takes_one_side(prefill, decode, demand) -> None:
     for one, other in ((prefill, decode), (decode, prefill)):
         assert sides(one, other, "needs_equal_engine_version") == demand
-        assert sides(one, other, "accepts_decode_block_multiple") == ability
 
 
 def test_an_unknown_version_is_covered_only_by_what_holds_for_all() -> None:
     scope = boundary(side("vllm", "nixl", ANY), side("vllm", "nixl", ANY))
     assert value(scope, "handoff.carries") == "bytes"
     assert value(scope, "handoff.needs_divisible_tp") is True
-    assert value(scope, "handoff.permutes_by_setting") == U
-    assert "version" in scope.fact("handoff.permutes_by_setting").value.reason
+    assert value(scope, "handoff.needs_equal_speculation") == U
+    assert "version" in scope.fact("handoff.needs_equal_speculation").value.reason
     newer = boundary(side("vllm", "nixl", "9.9.0"), side("vllm", "nixl", "9.9.0")).fact("handoff.needs_divisible_tp")
     assert newer.unknown
     assert "<0.34" in newer.value.reason
@@ -326,8 +325,8 @@ def test_conversions_are_declared_or_those_of_the_connectors(declared, dtype, la
         layout,
         block_size,
     ]
-    assert sides(NIXL, OLD, "converts_layout", {"conversion.of": ANY}) is False
-    assert sides(OLD, OLD, "converts_layout", {"conversion.of": ANY}) == U
+    assert sides(NIXL, NEW, "converts_layout", {"conversion.of": ANY}) is False
+    assert sides(NEW, NEW, "converts_layout", {"conversion.of": ANY}) == U
 
 
 @pytest.mark.parametrize(
@@ -402,63 +401,23 @@ def test_one_release(one, other, vendors, same) -> None:
     assert sides(prefill, decode, "one_release") == same
 
 
-@pytest.mark.parametrize(("enforced", "tolerates"), [(True, False), (False, U), (ANY, U)])
-def test_release_skew(enforced, tolerates) -> None:
-    assert sides({}, {"connector.enforce_handshake_compat": enforced}, "tolerates_release_skew") == tolerates
-
-
-RATIO = {
-    "accepts_decode_block_multiple": True,
-    "latent_kv": False,
-    "accepts_ratio_with_grouped_kv": False,
-    "accepts_ratio_in_host_buffer": False,
-}
-READS = {"kv.block_size": 16, "connector.mode": "pull", "parallelism.tp": 4, "model.grouped_kv": False}
-INTO = {"kv.block_size": 48, "parallelism.tp": 8, "connector.buffer_device": "device"}
-
-
 @pytest.mark.parametrize(
-    ("prefill", "decode", "handoff", "takes"),
+    ("one", "other", "enforced", "tolerates"),
     [
-        ({}, {}, {}, True),
-        ({}, {"kv.block_size": 40}, {}, False),
-        ({}, {"kv.block_size": 8}, {}, False),
-        ({"connector.mode": "push"}, {}, {}, False),
-        ({"parallelism.tp": 16}, {}, {}, False),
-        ({"parallelism.tp": 16}, {}, {"latent_kv": True}, True),
-        ({"model.grouped_kv": True}, {}, {}, False),
-        ({"model.grouped_kv": True}, {}, {"accepts_ratio_with_grouped_kv": True}, True),
-        ({}, {"connector.buffer_device": "host"}, {}, False),
-        ({}, {"connector.buffer_device": "host"}, {"accepts_ratio_in_host_buffer": True}, True),
-        ({}, {}, {"accepts_decode_block_multiple": ANY}, U),
-        ({"kv.block_size": ANY}, {}, {}, U),
-        ({"kv.block_size": ANY, "connector.mode": "push"}, {}, {}, False),
+        ("0.24.0", "0.25.0", True, False),
+        ("0.24.0", "0.25.0", False, True),
+        ("0.24.0", "0.24.0+cu126", False, True),
+        ("0.24.0", "0.33.0", False, False),
+        ("0.28.0", "0.33.0", False, U),
+        ("0.24.0", ANY, False, U),
+        ("0.24.0", "0.25.0", ANY, U),
     ],
 )
-def test_block_ratio(prefill, decode, handoff, takes) -> None:
-    assert sides(READS | prefill, INTO | decode, "takes_block_ratio", RATIO | handoff) == takes
-
-
-PERMUTES = {"connector.permute_local_kv": True, "kv.layout": "NHD", "connector.mode": "pull"}
-WRITES = {"kv.layout": "HND", "model.grouped_kv": False}
-
-
-@pytest.mark.parametrize(
-    ("prefill", "decode", "able", "permutes"),
-    [
-        ({}, {}, True, True),
-        ({}, {}, False, False),
-        ({}, {}, ANY, U),
-        ({"kv.layout": "NHD"}, {"kv.layout": "HND"}, True, False),
-        ({"model.grouped_kv": True}, {}, True, False),
-        ({}, {"connector.mode": "push"}, True, False),
-        ({}, {"connector.permute_local_kv": False}, ANY, False),
-        ({"kv.layout": ANY}, {}, True, U),
-    ],
-)
-def test_permutation(prefill, decode, able, permutes) -> None:
-    handoff = {"permutes_by_setting": able}
-    assert sides(WRITES | prefill, PERMUTES | decode, "permutes_layout", handoff) == permutes
+def test_release_skew(one, other, enforced, tolerates) -> None:
+    leaves = {"nixl": True, "hash_enforced": enforced}
+    pools = ({"engine.version": one}, {"engine.version": other})
+    assert sides(*pools, "tolerates_release_skew", leaves) == tolerates
+    assert sides(*pools[::-1], "tolerates_release_skew", leaves) == tolerates
 
 
 def test_a_derived_fact_rests_on_defaults_too() -> None:

@@ -271,7 +271,7 @@ def test_copies_of_a_head(tp, heads, dcp, kind, copies) -> None:
     [
         ("FLASH_ATTN", "flash_attn", True),
         ("FLASH_ATTN", "FLASHINFER", False),
-        ("ROCM_AITER_FA", "FLASH_ATTN", U),
+        ("ROCM_AITER_FA", "FLASH_ATTN", True),
         ("ours", "FLASH_ATTN", U),
         (AUTO, "FLASH_ATTN", U),
     ],
@@ -313,8 +313,8 @@ def test_pipelines(engine, connector, prefill, decode, taken) -> None:
 @pytest.mark.parametrize(
     ("version", "connector", "backend", "speculation", "role"),
     [
-        ("0.22.0", "nixl", True, U, False),
-        ("0.27.0", "nixl", True, U, False),
+        ("0.22.0", "nixl", True, False, False),
+        ("0.27.0", "nixl", True, False, False),
         ("0.28.0", "nixl", True, True, False),
         ("0.33.0", "mooncake", False, U, True),
         ("0.33.0", "moriio", False, U, True),

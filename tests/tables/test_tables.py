@@ -86,7 +86,7 @@ def test_look_ups() -> None:
     assert capability("vllm", "nixl", "0.24.0", "needs_divisible_tp") is not None
     assert capability("vllm", "nixl", None, "needs_divisible_tp") is not None
     assert capability("vllm", "nixl", "9.9.0", "needs_divisible_tp") is None
-    assert capability("vllm", "nixl", None, "permutes_layout") is None
+    assert capability("vllm", "nixl", None, "needs_equal_speculation") is None
     assert capability(None, "nixl", None, "carries") is not None
     default = engine_default("vllm", "0.33.0", "nixl", "connector.lease_s")
     assert default is not None

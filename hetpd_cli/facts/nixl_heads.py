@@ -1,0 +1,190 @@
+"""Layouts, ranks and heads: what each side of a NIXL handshake takes of the other's."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from hetpd_cli.facts.nixl import check, lifted, replicated, since
+from hetpd_cli.facts.truth import all_true, any_true, equal, negate, ordered, within
+from hetpd_cli.facts.values import NONE, Truth, Unknown, Value
+
+if TYPE_CHECKING:
+    Side = dict[str, Any]
+
+_HEADS = "model.attention.kv_heads"
+_TP = "parallelism.tp"
+_LAYOUT = "kv.layout"
+
+# -- layouts ---------------------------------------------------------------------------------------------------
+
+_ORDERED = ("engine.version", _LAYOUT, "connector.permute_local_kv", "connector.buffer_device", "kv.in_groups")
+
+
+def _layout(side: Side) -> Value:
+    """Return the layout that a side shows: a host buffer of an NHD cache is HND where permuting is set."""
+    in_host = within(side["connector.buffer_device"], ("host",))
+    turned = all_true([in_host, side["connector.permute_local_kv"], equal(side[_LAYOUT], "NHD")])
+    if turned is True:
+        return "HND"
+    layout: Value = side[_LAYOUT]
+    return layout if turned is False else Unknown("whether a host buffer turns the layout is not known", ("HND", "NHD"))
+
+
+def _permutes(local: Side, remote: Side) -> Truth:
+    """Tell whether ``local`` permutes what it receives: HND, by its setting, KV not in groups; from 0.32 on to NHD."""
+    apart = negate(equal(_layout(local), _layout(remote)))
+    to_nhd = any_true([negate(since(local["engine.version"], "0.32")), equal(_layout(local), "NHD")])
+    whole = any_true([negate(local["kv.in_groups"]), negate(since(local["engine.version"], "0.18"))])
+    return all_true([local["connector.permute_local_kv"], apart, equal(_layout(remote), "HND"), to_nhd, whole])
+
+
+@check("takes_layouts", _ORDERED, ("latent_kv",))
+def takes_layouts(local: Side, remote: Side) -> Truth:
+    """Whether each side that checks takes the other's layout: its own, or HND that it permutes; any of a latent."""
+    return any_true([local["latent_kv"], equal(_layout(local), _layout(remote)), _permutes(local, remote)])
+
+
+_BLOCK_CONTIGUOUS = ("HND", "BLHNC")
+"""Layouts in which the heads of a block are one piece each (0.33: KVCacheLayout.is_block_contiguous)."""
+
+
+@check("takes_head_order", (*_ORDERED, _TP, _HEADS), ("latent_kv",))
+def takes_head_order(local: Side, remote: Side) -> Truth:
+    """Whether the heads of a block are in one piece, or nobody takes a part of them.
+
+    A part is taken where TP sizes differ and the remote holds no copies. Source: "requires contiguous heads", 0.20 on.
+    """
+    contiguous = within(_layout(local), _BLOCK_CONTIGUOUS)
+    return any_true(
+        [
+            local["latent_kv"],
+            equal(local[_TP], remote[_TP]),
+            replicated(local, remote),
+            contiguous,
+            _permutes(local, remote),
+        ]
+    )
+
+
+# -- ranks and heads -------------------------------------------------------------------------------------------
+
+
+@check("takes_tp_sizes", ("engine.version", _TP, "model.keeps_state"))
+def takes_tp_sizes(local: Side, remote: Side) -> Truth:
+    """Whether unequal TP sizes are taken: before 0.14 no remote with more ranks, in 0.18 and 0.19 none of hybrids."""
+    version = local["engine.version"]
+    more = ordered(">", remote[_TP], local[_TP])
+    hybrid = all_true([since(version, "0.18"), negate(since(version, "0.20")), local["model.keeps_state"]])
+    return any_true(
+        [equal(local[_TP], remote[_TP]), all_true([any_true([since(version, "0.14"), negate(more)]), negate(hybrid)])]
+    )
+
+
+@check("takes_copied_heads", ("engine.version", _TP, _HEADS, "model.keeps_state"), ("latent_kv",))
+def takes_copied_heads(local: Side, remote: Side) -> Truth:
+    """Whether no remote with more ranks than its reader holds copies of KV heads.
+
+    Models with state layers are exempt from 0.20 on, a latent from 0.21 on; before, a latent counts as one head.
+    """
+    version = local["engine.version"]
+    more = ordered(">", remote[_TP], local[_TP])
+    latent = local["latent_kv"]
+    exempt = [
+        all_true([since(version, "0.21"), latent]),
+        all_true([since(version, "0.20"), local["model.keeps_state"]]),
+    ]
+    copies = any_true([all_true([latent, ordered(">", remote[_TP], 1)]), replicated(local, remote)])
+    return any_true([*exempt, negate(more), negate(copies)])
+
+
+def _heads(heads: int, ranks: int) -> int:
+    return max(1, heads // ranks)
+
+
+@check("keeps_heads_whole", (_TP, _HEADS), ("latent_kv",))
+def keeps_heads_whole(local: Side, remote: Side) -> Truth:
+    """Whether a rank of each side holds equally many KV heads, max(1, heads / TP), or the KV is a latent."""
+    one = lifted(lambda heads, ours, theirs: _heads(heads, ours) == _heads(heads, theirs),
+                 local[_HEADS], local[_TP], remote[_TP])  # fmt: skip
+    return any_true([local["latent_kv"], equal(local[_TP], remote[_TP]), one])
+
+
+_DRAFT = (_TP, _LAYOUT, "speculative.kv_heads", "speculative.keeps_kv", "parallelism.dcp", "model.keeps_state")
+
+
+@check("takes_draft_heads", _DRAFT, ("latent_kv",))
+def takes_draft_heads(local: Side, remote: Side) -> Truth:
+    """Whether a draft with heads beside a latent can be shared out: no remote with more ranks, heads in one piece.
+
+    Source: vLLM 0.33, nixl/base_worker.py, `_head_sharded_draft_regions`.
+    """
+    heads = local["speculative.kv_heads"]
+    with_heads = False if heads is NONE or heads == 0 else ordered(">", heads, 0)
+    drafts = all_true([local["speculative.keeps_kv"], with_heads])
+    sharded = all_true([local["latent_kv"], negate(local["model.keeps_state"]), drafts])
+    whole = lifted(lambda h, a, b: _heads(h, a) == _heads(h, b), heads, local[_TP], remote[_TP])
+    in_pieces = all_true([equal(local[_LAYOUT], remote[_LAYOUT]), within(local[_LAYOUT], _BLOCK_CONTIGUOUS)])
+    fits = [
+        negate(ordered(">", remote[_TP], local[_TP])),
+        equal(local["parallelism.dcp"], 1),
+        equal(remote["parallelism.dcp"], 1),
+        any_true([whole, in_pieces]),
+    ]
+    return any_true([negate(sharded), all_true(fits)])
+
+
+# -- lengths of blocks -----------------------------------------------------------------------------------------
+
+_ELEMENT_BYTES = {
+    "fp32": Fraction(4),
+    "bf16": Fraction(2),
+    "fp16": Fraction(2),
+    "fp8_e4m3": Fraction(1),
+    "fp8_e4m3fnuz": Fraction(1),
+    "fp8_e5m2": Fraction(1),
+    "fp8": Fraction(1),
+    "int8": Fraction(1),
+    "nvfp4": Fraction(9, 16),
+}
+"""Bytes of an element with the scales that lie within the block; nvfp4 has one byte of scale for 16 elements."""
+
+_LENGTH = ("kv.dtype", "model.attention.head_dim", _HEADS, _TP, "model.keeps_state")
+
+
+@check("takes_block_bytes", _LENGTH, ("latent_kv",))
+def takes_block_bytes(local: Side, remote: Side) -> Truth:
+    """Whether a block's bytes for one token are what the other side expects: element, head size, heads.
+
+    Bytes of one token and head x heads of a rank, max(1, heads / TP). Not compared where layers keep a state.
+    """
+    width = equal(*(_bytes(side["kv.dtype"]) for side in (local, remote)))
+    if equal(local["kv.dtype"], remote["kv.dtype"]) is True:
+        width = True
+    size = _of_one_name(local["model.attention.head_dim"], remote["model.attention.head_dim"])
+    shared = lifted(
+        lambda ours, theirs, tp: _heads(ours, tp) == _heads(theirs, tp), local[_HEADS], remote[_HEADS], remote[_TP]
+    )
+    heads = any_true([local["latent_kv"], equal(local[_HEADS], remote[_HEADS]), shared])
+    return any_true([local["model.keeps_state"], all_true([width, size, heads])])
+
+
+def _of_one_name(ours: Value, theirs: Value) -> Truth:
+    """Compare two numbers; where neither side knows one, they do not differ."""
+    if isinstance(ours, Unknown) and isinstance(theirs, Unknown):
+        return True
+    return equal(ours, theirs)
+
+
+def _bytes(dtype: Value) -> Any:
+    if isinstance(dtype, str) and dtype in _ELEMENT_BYTES:
+        return _ELEMENT_BYTES[dtype]
+    return dtype if isinstance(dtype, Unknown) and dtype.candidates is None else Unknown("bytes of an element")
+
+
+@check("one_region_list", ("model.layers", "speculative.keeps_kv", "connector.crosses_layers"))
+def one_region_list(local: Side, remote: Side) -> Truth:
+    """Whether both sides register equally many regions: layers of the model and of a draft with KV of its own."""
+    layers = _of_one_name(local["model.layers"], remote["model.layers"])
+    crossed = equal(local["connector.crosses_layers"], remote["connector.crosses_layers"])
+    return all_true([layers, equal(local["speculative.keeps_kv"], remote["speculative.keeps_kv"]), crossed])
