@@ -20,7 +20,7 @@ _COMPARED: dict[str, list[Any]] = {
 
 
 def _dimensions(_version: str) -> dict[str, list[Any]]:
-    kinds = ["gqa:8", "gqa:1", "gqa:2", "gqa:4", "mla"]
+    kinds = ["gqa:8", "gqa:1", "gqa:2", "gqa:4", "gqa:12", "mla"]
     compared = {f"{side}_{name}": values for name, values in _COMPARED.items() for side in ("p", "d")}
     return {"attention": kinds, **compared}
 

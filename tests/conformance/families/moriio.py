@@ -57,7 +57,7 @@ MORIIO = Family(
     "validate_moriio_heterogeneous_tp_kv_heads; 0.24 has no check between the sides: all of it is labelled",
     sizes={"0.24.0": 2000, "0.33.0": 4000},
     dimensions=lambda version: {
-        "attention": ["gqa:8", "gqa:1", "gqa:2", "gqa:4", "mla"],
+        "attention": ["gqa:8", "gqa:1", "gqa:2", "gqa:4", "gqa:12", "mla"],
         **{f"{side}_{name}": values for name, values in _COMPARED.items() for side in ("p", "d")},
     },
     likely={"attention": 0.3, "mode": 0.5, "block": 0.6, "kv": 0.7},

@@ -184,7 +184,7 @@ _COMPARED: dict[str, list[Any]] = {
 
 
 def _handshake_dimensions(version: str) -> dict[str, list[Any]]:
-    kinds = ["gqa:8", "gqa:1", "gqa:2", "gqa:4", "gqa:16", "mla", "window:8", "window:2", "mamba2:8", "mamba2:2"]
+    kinds = ["gqa:8", "gqa:1", "gqa:2", "gqa:4", "gqa:12", "mla", "window:8", "window:2", "mamba2:8", "mamba2:2"]
     new = {"draft_heads": [0, 2, 8]} if version >= "0.33" else {}
     return {"transfer": ["pull", "push", "bidirectional"], "attention": kinds, **_sides(_COMPARED), **new}
 

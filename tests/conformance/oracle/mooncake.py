@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from tests.conformance.oracle.nixl import LATENT, WIDTHS, Backend
-from tests.conformance.oracle.raised import where
+from tests.conformance.oracle.raised import splits_heads, where
 from vllm.distributed.kv_transfer.kv_connector import utils
 from vllm.distributed.kv_transfer.kv_connector.v1.mooncake import mooncake_connector as mooncake
 
@@ -29,6 +29,8 @@ def judge_mooncake(case: dict[str, Any], version: str) -> Verdict:
 def _judge(mla: bool, heads: int, prefill_items: Any, decode_items: Any, version: str) -> Verdict:
     prefill, decode = dict(prefill_items), dict(decode_items)
     try:
+        for side in (prefill, decode):
+            splits_heads(heads, side["tp"], latent=mla)
         mooncake._get_tp_ratio(prefill["tp"], decode["tp"])
         for stages in _stages(prefill["pp"], decode["pp"]):
             error = _paired(mla, heads, prefill, decode, stages, version)

@@ -5,12 +5,17 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from tests.conformance.oracle.raised import where
+from tests.conformance.oracle.raised import splits_heads, where
 
 
 def judge_moriio(case: dict[str, Any], version: str) -> tuple[str, str]:
     """Return the verdict on a case."""
     kind, _, heads = case["attention"].partition(":")
+    try:
+        for side in ("p", "d"):
+            splits_heads(int(heads or 1), case[f"{side}_tp"], latent=kind == "mla")
+    except AssertionError as error:
+        return "reject", f"at start: {where(error)}"
     if case["p_mode"] != case["d_mode"]:
         return "reject", "two protocols"
     if version < "0.33":

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from tests.conformance.oracle.raised import where
+
+from tests.conformance.oracle.raised import splits_heads, where
 from vllm.distributed.kv_transfer.kv_connector import utils
 from vllm.distributed.kv_transfer.kv_connector.v1.nixl import metadata, tp_mapping
 from vllm.distributed.kv_transfer.kv_connector.v1.nixl.base_worker import NixlBaseConnectorWorker as Worker
@@ -233,7 +234,8 @@ def _metadata(remote: Side, version: str) -> Any:
 
 
 def starts(side: Side) -> None:
-    """Fail as the worker's constructor does: recurrent layers need the hybrid KV cache manager."""
+    """Fail as the engine does at its start: heads that cannot be split, recurrent layers without the hybrid manager."""
+    splits_heads(side.kv_heads, side.tp, latent=side.mla)
     if side.mamba:
         assert side.hma_required
 
@@ -332,6 +334,7 @@ def _read(blocks: tuple[int, int, int, int], prompt: int, hit: int, mamba: bool,
         dst_region_num_blocks={},
         dst_region_group_ids={},
         region_group_ids=[],
+        _transfer_layer_group_ids=(),
         dst_uses_region_group_mapping={"remote": False},
         _uses_region_group_mapping=False,
         _remote_agents={"remote": {0: "agent", (0, 0): "agent"}},
@@ -383,7 +386,7 @@ def judge_pair(prefill: Side, decode: Side, version: str) -> Verdict:
         starts(prefill)
         starts(decode)
     except AssertionError as error:
-        return "reject", f"at start: {type(error).__name__}"
+        return "reject", f"at start: {where(error)}"
     equal = hash_of(prefill, version) == hash_of(decode, version)
     for local, remote in pairs:
         if local.enforce and not equal:

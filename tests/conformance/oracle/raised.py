@@ -1,4 +1,4 @@
-"""Which line of vLLM raised."""
+"""Which line of vLLM raised, and what an engine refuses by itself."""
 
 from __future__ import annotations
 
@@ -13,3 +13,15 @@ def where(error: BaseException) -> str:
         return type(error).__name__
     path = Path(frames[-1].filename)
     return f"{type(error).__name__} {path.parent.name}/{path.name}:{frames[-1].lineno}"
+
+
+def splits_heads(kv_heads: int, tp: int, *, latent: bool) -> None:
+    """Split the KV heads over the ranks as QKVParallelLinear does, with vLLM's own `divide`."""
+    from vllm.distributed.utils import divide
+
+    if latent:
+        return
+    if tp >= kv_heads:
+        divide(tp, kv_heads)
+    else:
+        divide(kv_heads, tp)
