@@ -93,6 +93,11 @@ def _nested(fields: Fields) -> dict[str, Any]:
     return found
 
 
+def _flow(value: Any) -> str:
+    """Return a value in YAML's flow style; the word for having none is plain."""
+    return json.dumps(value).replace('"none"', "none")
+
+
 def text_of(prefill: Fields, decode: Fields) -> str:
     """Return the deployment file of two pools."""
     lines = ["hetpd: 1", "pools:"]
@@ -100,7 +105,7 @@ def text_of(prefill: Fields, decode: Fields) -> str:
         lines.append(f"  - name: {name}")
         lines.append(f"    role: {name}")
         lines.append("    unstated: default")
-        lines += [f"    {key}: {json.dumps(value)}" for key, value in _nested(fields).items()]
+        lines += [f"    {key}: {_flow(value)}" for key, value in _nested(fields).items()]
     lines += ["handoffs:", "  - {from: prefill, to: decode}"]
     return "\n".join(lines) + "\n"
 
@@ -267,7 +272,7 @@ def _decoded(path: str, value: Any) -> dict[str, Stated]:
     raw = list(value) if isinstance(value, tuple) else value
     (pool,) = _deployment(
         "hetpd: 1\npools:\n  - name: prefill\n    role: prefill\n    unstated: default\n"
-        + "".join(f"    {key}: {json.dumps(inner)}\n" for key, inner in _nested({path: raw}).items())
+        + "".join(f"    {key}: {_flow(inner)}\n" for key, inner in _nested({path: raw}).items())
     ).pools
     return {name: stated for name, stated in pool.settings.stated.items() if name not in {"name", "role"}}
 

@@ -53,7 +53,17 @@ DTYPES = {
 def kv(dtype: str, word: str | None = None) -> Fields:
     """Return the fields of a KV cache of one element type."""
     canonical, usual, scales = DTYPES[dtype]
-    return {"kv.dtype": canonical, "kv.dtype_word": word or usual, "kv.scales": scales}
+    fields: Fields = {
+        "kv.dtype": canonical,
+        "kv.dtype_word": word or usual,
+        "kv.scales": scales,
+        "kv.rotation": "none",
+        "kv.residual_tokens": 0,
+        "kv.quality_probe": "passed",
+    }
+    if scales != "none":
+        fields["kv.scale_group"] = {"static": "tensor", "inline": "block"}[scales]
+    return fields
 
 
 def attention(word: str) -> Fields:
@@ -76,6 +86,8 @@ def attention(word: str) -> Fields:
         "model.attention.head_dim": 128,
         "model.attention.sliding_window": 1024 if kind == "window" else "none",
         "model.hybrid": kind in {"mamba2", "kda"},
+        "model.position.rope_scaling": "none",
+        "model.position.rope_theta": 10000,
         "model.encoder_decoder": False,
         "model.mtp_layers": 0,
         "model.adapters": [],
