@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.conformance.judge import Judge, Said, deployment_text
+from tests.conformance.judge import Judge, Said, deployment_text, of_text
 from tests.conformance.tables import ACCEPT, REJECT, STOPS, WRONG
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from hetpd_cli.engine.catalogue import Rule
     from tests.conformance.tables import Row, Table
 
 AGREES = {ACCEPT: {ACCEPT}, REJECT: {REJECT}, WRONG: {WRONG}, STOPS: {REJECT, WRONG}}
@@ -40,15 +41,17 @@ class Comparison(NamedTuple):
         return 1 - len(self.differences) / len(self.table.rows)
 
 
-def compare(table: Table, judge: Judge | None = None, rows: Iterable[Row] | None = None) -> Comparison:
-    """Judge the cases of a table, or those of ``rows``, and collect the differences."""
-    judge = Judge(table.family) if judge is None else judge
-    differences = []
-    for row in table.rows if rows is None else rows:
-        said = judge.say(table.case(row), table.version)
-        if said.verdict not in AGREES[row.verdict]:
-            differences.append(Difference(row, said))
-    return Comparison(table, tuple(differences), judge.judged)
+def compare(table: Table, rules: Iterable[Rule] | None = None) -> Comparison:
+    """Judge the cases of a table with the built-in rules, or with ``rules``, and collect the differences."""
+    if table.family == "config":
+        said = [(row, of_text(deployment_text("config", table.case(row), table.version), "serve.sh")) for row in table.rows]
+        judged = len(table.rows)
+    else:
+        judge = Judge(table, rules)
+        said = [(row, judge.say(row)) for row in table.rows]
+        judged = judge.judged
+    differences = [Difference(row, one) for row, one in said if one.verdict not in AGREES[row.verdict]]
+    return Comparison(table, tuple(differences), judged)
 
 
 def report(comparison: Comparison, shown: int = SHOWN) -> str:

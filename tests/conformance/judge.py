@@ -1,22 +1,29 @@
 """hetpd's verdict on a case.
 
 A case becomes a deployment of two pools, and every rule of :func:`selected` is judged on it. 100,000 cases times dozens
-of rules are too many to be judged one by one, so a rule's outcome is remembered by what the rule read: the sections of a
-pool note which of their fields are looked at, in order. Judging is a function of what is read, so the first field read is
-the same for all cases, the second is the same for all cases with that value in the first, and so on: a tree, whose leaves
-are outcomes. Nothing of it is an assumption about rules; a test judges a sample of the cases completely and compares.
+of rules are too many to be judged one by one, so two things are remembered:
+
+- a fact, by the fields that it was worked out from. The sections of a pool note which of their fields are looked at, in
+  order. Working out is a function of what is read: the first field read is the same for all cases, the second is the same
+  for all cases with that value in the first, and so on. It is a tree of fields, whose leaves are facts;
+- a rule's outcomes, by the values of the facts that its expressions read, as the engine itself does among boundaries.
+
+Nothing of it knows any rule or fact; a test judges a sample of the cases completely, from their text, and compares.
 """
 
 from __future__ import annotations
 
 import json
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from unittest.mock import patch
 
 from hetpd_cli.deployment import Section
 from hetpd_cli.engine.catalogue import INPUT, catalogue
 from hetpd_cli.engine.scopes import Scopes
 from hetpd_cli.engine.verdicts import UNDECIDED, VIOLATED, judge
+from hetpd_cli.facts.space import Subject
+from hetpd_cli.facts.values import Unknown
 from hetpd_cli.sources.inputs import read_text
 from hetpd_cli.sources.text import Limits, SourceText
 from tests.conformance.families import FAMILIES
@@ -24,12 +31,13 @@ from tests.conformance.families.transfer_config import script
 from tests.conformance.tables import ACCEPT, REJECT, WRONG
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from hetpd_cli.deployment import Deployment, Pool, Stated
     from hetpd_cli.engine.catalogue import Rule
+    from hetpd_cli.facts.space import Fact, Scope
     from tests.conformance.families.base import Fields
-    from tests.conformance.tables import Case
+    from tests.conformance.tables import Case, Row, Table
 
 REFUSING = frozenset({"refused", "crash", "hang"})
 """Impacts by which a violated rule of severity error says that the pair does not work at all."""
@@ -72,11 +80,16 @@ class Said(NamedTuple):
     undecided: tuple[str, ...] = ()
 
 
+_RANK = {ACCEPT: 0, WRONG: 1, REJECT: 2}
+
+
 def _said(violated: Iterable[Rule], undecided: Iterable[Rule]) -> Said:
-    broken, open_ = list(violated), tuple(sorted(rule.code for rule in undecided))
-    weights = {_weight(rule) for rule in broken}
-    verdict = REJECT if REJECT in weights else WRONG if WRONG in weights else ACCEPT
-    return Said(UNDECIDED_VERDICT if open_ else verdict, tuple(sorted(rule.code for rule in broken)), open_)
+    """Return the verdict that rules make together; undecided where an undecided one could make it a graver one."""
+    broken, open_ = list(violated), list(undecided)
+    verdict = max((_weight(rule) or ACCEPT for rule in broken), key=_RANK.__getitem__, default=ACCEPT)
+    if any(_RANK[_weight(rule) or ACCEPT] > _RANK[verdict] for rule in open_):
+        verdict = UNDECIDED_VERDICT
+    return Said(verdict, tuple(sorted(rule.code for rule in broken)), tuple(sorted(rule.code for rule in open_)))
 
 
 # -- a case as a deployment ------------------------------------------------------------------------------------
@@ -129,12 +142,14 @@ def _deployment(text: str) -> Deployment:
 
 Key = tuple[int, str]
 """A field of prefill (0) or decode (1)."""
+Name = tuple[str, str]
+"""A fact: of prefill, of decode, of the handoff or of what surrounds it."""
 
 
 class _Noting(dict[str, "Stated"]):
     """The stated fields of a section; tells ``note`` of each that is looked at."""
 
-    def __init__(self, stated: dict[str, Stated], note: Callable[[str], None], paths: Sequence[str]) -> None:
+    def __init__(self, stated: dict[str, Stated], note: Callable[[str], None], paths: Iterable[str]) -> None:
         super().__init__(stated)
         self.note = note
         self.paths = paths
@@ -173,100 +188,206 @@ class _Noting(dict[str, "Stated"]):
 
 
 class _Node:
-    """What a rule reads next, and where each of its values leads: to a node or an outcome."""
+    """What a fact reads next, and where each value of that field leads: to a node or to the fact."""
 
     __slots__ = ("key", "next")
 
     def __init__(self, key: Key) -> None:
         self.key = key
-        self.next: dict[Any, _Node | frozenset[str]] = {}
+        self.next: dict[Any, _Node | Fact] = {}
 
 
-class Judge:
-    """Judges the cases of one family."""
+class _Memory:
+    """Facts by the fields that they were worked out from. Facts of one name and one value are one object."""
 
-    def __init__(self, family: str, rules: Iterable[Rule] | None = None) -> None:
-        self.family = FAMILIES[family]
-        self.rules = selected(catalogue() if rules is None else rules)
-        self.judged = 0
-        self._roots: dict[str, _Node | frozenset[str]] = {}
-        self._template: Deployment | None = None
-        self._shape: object = None
+    def __init__(self) -> None:
+        self._roots: dict[Any, Any] = {}
+        self._known: dict[Any, Fact] = {}
 
-    def say(self, case: Case, version: str) -> Said:
-        """Return the verdict on a case."""
-        if self.family.name == "config":
-            return of_text(script(case, version), "serve.sh")
-        sides = self.family.fields(case, version)
-        shape = (version, *(frozenset(fields) for fields in sides))
-        if shape != self._shape:
-            self._roots = self._memories.setdefault(shape, {})
-            self._shape = shape
-        violated, undecided = [], []
-        for rule in self.rules:
-            outcomes = self._outcomes(rule, sides)
-            if VIOLATED in outcomes:
-                violated.append(rule)
-            if UNDECIDED in outcomes:
-                undecided.append(rule)
-        return _said(violated, undecided)
+    def find(self, name: Name, sides: tuple[Fields, Fields], read: dict[Key, None] | None = None) -> Fact | None:
+        """Return the fact called ``name`` of a case, if it is known, and add the fields it hangs on to ``read``."""
+        at = self._roots.get(name)
+        while type(at) is _Node:
+            key = at.key
+            if read is not None:
+                read[key] = None
+            at = at.next.get(sides[key[0]].get(key[1]))
+        return at
 
-    @property
-    def _memories(self) -> dict[object, dict[str, Any]]:
-        found: dict[object, dict[str, Any]] = self.__dict__.setdefault("_known", {})
-        return found
-
-    def _outcomes(self, rule: Rule, sides: tuple[Fields, Fields]) -> frozenset[str]:
-        node = self._roots.get(rule.code)
-        while type(node) is _Node:
-            side, path = node.key
-            node = node.next.get(_hashable(sides[side].get(path)))
-        return node if node is not None else self._learn(rule, sides)  # type: ignore[return-value]
-
-    def _learn(self, rule: Rule, sides: tuple[Fields, Fields]) -> frozenset[str]:
-        """Judge ``rule`` on a case and remember the outcome by what it read."""
-        self.judged += 1
-        read: dict[Key, None] = {}
-        deployment = self._built(sides, read)
-        outcomes = frozenset(judge(rule, scope).outcome for scope in Scopes(deployment).of(rule.over))
-        entries: dict[Any, Any] = self._roots
-        at: Any = rule.code
+    def learn(self, name: Name, fact: Fact, sides: tuple[Fields, Fields], read: Iterable[Key]) -> Fact:
+        """Remember ``fact`` by the fields ``read``, and return the fact of that name and value."""
+        value = fact.value
+        content = (value.reason, value.candidates, value.identity, value.left) if isinstance(value, Unknown) else value
+        fact = self._known.setdefault((name, type(value), content), fact)
+        entries, at = self._roots, cast("Any", name)
         for key in read:
             node = entries.get(at)
             if node is None:
                 node = entries[at] = _Node(key)
             if node.key != key:
-                raise RuntimeError(f"{rule.code} read {key} where it had read {node.key} before: it does not repeat")
-            entries, at = node.next, _hashable(sides[key[0]].get(key[1]))
-        entries[at] = outcomes
-        return outcomes
+                raise RuntimeError(f"{name} read {key} where it had read {node.key} before: it does not repeat")
+            entries, at = node.next, sides[key[0]].get(key[1])
+        entries[at] = fact
+        return fact
 
-    def _built(self, sides: tuple[Fields, Fields], read: dict[Key, None]) -> Deployment:
-        if self._template is None:
-            self._template = _deployment(text_of(*sides))
+
+class _Reader:
+    """Works the facts of one case out, noting for each which fields it hangs on."""
+
+    def __init__(self, judge: Judge, sides: tuple[Fields, Fields]) -> None:
+        self.sides = sides
+        self.memory = judge.memory
+        self.frames: list[dict[Key, None]] = [{}]
+        self.scopes = Scopes(judge.deployment(sides, self.note))
+        boundary = self.scopes.boundaries[0].subjects
+        self.names = {subject: prefix for prefix, subject in boundary.items()}
+
+    def note(self, key: Key) -> None:
+        """A field is looked at."""
+        self.frames[-1].setdefault(key)
+
+    def fact(self, subject: Subject, path: str) -> Fact:
+        """Stand in for :meth:`Subject.fact`."""
+        name = (self.names[subject], path)
+        read: dict[Key, None] = {}
+        fact = self.memory.find(name, self.sides, read)
+        if fact is None:
+            read = {}
+            self.frames.append(read)
+            found = subject._resolve(path)
+            self.frames.pop()
+            fact = self.memory.learn(name, found, self.sides, read)
+        for key in read:
+            self.frames[-1].setdefault(key)
+        return fact
+
+    def __enter__(self) -> None:
+        self.patch = patch.object(Subject, "fact", lambda subject, path: self.fact(subject, path))
+        self.patch.start()
+
+    def __exit__(self, *_error: object) -> None:
+        self.patch.stop()
+
+
+class Judge:
+    """Judges the cases of one table.
+
+    Fields that have one value in all cases are in no tree: nothing can hang on them.
+    """
+
+    def __init__(self, table: Table, rules: Iterable[Rule] | None = None) -> None:
+        self.table = table
+        self.family = FAMILIES[table.family]
+        self.rules = selected(catalogue() if rules is None else rules)
+        self.judged = 0
+        self.memory = _Memory()
+        self._memories: dict[object, tuple[_Memory, dict[Any, frozenset[str]]]] = {}
+        self._sides = {row.key: self.family.fields(table.case(row), table.version) for row in table.rows}
+        self._varying = _varying(self._sides.values())
+        self._template = _deployment(text_of(*next(iter(self._sides.values()))))
+        self._decoded: dict[tuple[str, Any], dict[str, Stated]] = {}
+        self._asked = [(rule, over) for rule in self.rules for over in _OVER.get(rule.over, ())]
+        self._names = [tuple(_name(read, over) for read in rule.reads) for rule, over in self._asked]
+
+    def say(self, row: Row) -> Said:
+        """Return the verdict on a case."""
+        sides = self._sides[row.key]
+        # Which mappings are written at all is no field, and a rule may ask for it.
+        declared = tuple(_mappings(frozenset(fields)) for fields in sides)
+        self.memory, outcomes = self._memories.setdefault(declared, (_Memory(), {}))
+        reader: _Reader | None = None
+        facts: dict[Name, int] = {}
+        violated: dict[str, Rule] = {}
+        undecided: dict[str, Rule] = {}
+        for (rule, over), names in zip(self._asked, self._names, strict=True):
+            ids = []
+            for name in names:
+                number = facts.get(name)
+                if number is None:
+                    fact = self.memory.find(name, sides)
+                    if fact is None:
+                        reader = reader or _Reader(self, sides)
+                        with reader:
+                            fact = reader.fact(_subject(reader.scopes, name[0]), name[1])
+                    number = facts[name] = id(fact)
+                ids.append(number)
+            key = (rule.code, over, *ids)
+            outcome = outcomes.get(key)
+            if outcome is None:
+                self.judged += 1
+                reader = reader or _Reader(self, sides)
+                with reader:
+                    outcome = outcomes[key] = judge(rule, _scope(reader.scopes, over)).outcome
+            if outcome == VIOLATED:
+                violated[rule.code] = rule
+            elif outcome == UNDECIDED:
+                undecided[rule.code] = rule
+        return _said(violated.values(), undecided.values())
+
+    def deployment(self, sides: tuple[Fields, Fields], note: Callable[[Key], None]) -> Deployment:
+        """Return the deployment of a case, whose pools tell ``note`` which fields are looked at."""
         pools = tuple(
-            self._pool(pool, index, fields, read)
+            self._pool(pool, index, fields, note)
             for index, (pool, fields) in enumerate(zip(self._template.pools, sides, strict=True))
         )
         return self._template._replace(pools=pools)
 
-    def _pool(self, pool: Pool, index: int, fields: Fields, read: dict[Key, None]) -> Pool:
+    def _pool(self, pool: Pool, index: int, fields: Fields, note: Callable[[Key], None]) -> Pool:
         section = Section(pool.settings.kind, pool.settings.place, pool.settings.scope)
+        varying = self._varying[index]
         stated: dict[str, Stated] = {}
         for path, value in fields.items():
-            stated |= _decoded(path, _hashable(value))
-        section.stated = _Noting(stated, lambda path: read.setdefault((index, path)), sorted(fields))
-        section.declared = {"model"} | {
-            path.rsplit(".", cut)[0] for path in fields for cut in range(1, path.count(".") + 1)
-        }
+            decoded = self._decoded.get((path, value))
+            if decoded is None:
+                decoded = self._decoded[path, value] = _decoded(path, value)
+            stated.update(decoded)
+        section.stated = _Noting(stated, lambda path: note((index, path)) if path in varying else None, varying)
+        section.declared = set(_mappings(frozenset(fields)))
         return pool._replace(settings=section)
 
 
-def _hashable(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+_OVER = {"boundary": ("boundary",), "pair": ("pair",), "pool": ("prefill", "decode")}
+"""The scopes that a rule is judged on; a rule over the deployment says nothing about two pools by themselves."""
+_PREFIXES = {
+    "pair": {"first": "prefill", "second": "decode"},
+    "prefill": {"pool": "prefill"},
+    "decode": {"pool": "decode"},
+}
+
+
+def _name(read: str, over: str) -> Name:
+    prefix, _, path = read.partition(".")
+    return _PREFIXES.get(over, {}).get(prefix, prefix), path
+
+
+def _subject(scopes: Scopes, prefix: str) -> Subject:
+    return scopes.boundaries[0].subjects[prefix]
+
+
+def _scope(scopes: Scopes, over: str) -> Scope:
+    if over == "boundary":
+        return scopes.boundaries[0]
+    if over == "pair":
+        return scopes.of("pair")[0]
+    return scopes.of("pool")[over == "decode"]
+
+
+def _varying(cases: Iterable[tuple[Fields, Fields]]) -> tuple[dict[str, None], dict[str, None]]:
+    """Return the fields of each side that have several values in ``cases``, or are not always there; in order."""
+    cases = list(cases)
+    found: tuple[dict[str, None], dict[str, None]] = ({}, {})
+    for index, into in enumerate(found):
+        paths = sorted({path for sides in cases for path in sides[index]})
+        into.update((path, None) for path in paths if len({sides[index].get(path) for sides in cases}) > 1)
+    return found
 
 
 @cache
+def _mappings(paths: frozenset[str]) -> frozenset[str]:
+    """Return the mappings that are written where ``paths`` are."""
+    return frozenset({"model"} | {path.rsplit(".", cut)[0] for path in paths for cut in range(1, path.count(".") + 1)})
+
+
 def _decoded(path: str, value: Any) -> dict[str, Stated]:
     """Return what a deployment file states by one field, through its reader."""
     raw = list(value) if isinstance(value, tuple) else value

@@ -38,7 +38,13 @@ def both(fields: Fields, prefill: Fields, decode: Fields) -> tuple[Fields, Field
     return {**fields, **prefill}, {**fields, **decode}
 
 
-ENGINE: Fields = {"engine.name": "vllm", "accelerator": "h100-sxm", "devices_per_worker": 64, "workers": 1}
+ENGINE: Fields = {
+    "engine.name": "vllm",
+    "accelerator": "h100-sxm",
+    "devices_per_worker": 64,
+    "workers": 1,
+    "parallelism.dp_attention": False,
+}
 
 DTYPES = {
     "bf16": ("bf16", "bfloat16", "none"),
@@ -90,7 +96,7 @@ def attention(word: str) -> Fields:
         "model.position.rope_theta": 10000,
         "model.encoder_decoder": False,
         "model.mtp_layers": 0,
-        "model.adapters": [],
+        "model.adapters": (),
         "precision.weights": "bf16",
     }
     if latent:

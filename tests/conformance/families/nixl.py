@@ -38,7 +38,7 @@ _PLAIN: Fields = {
     "connector.permute_local_kv": False,
     "connector.buffer_device": "device",
     "connector.cross_layer_blocks": False,
-    "connector.backends": ["UCX"],
+    "connector.backends": ("UCX",),
     "connector.failure_policy": "fail",
     "parallelism.pp": 1,
     "parallelism.dp": 1,
