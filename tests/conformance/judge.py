@@ -6,7 +6,7 @@ of rules are too many to be judged one by one, so two things are remembered:
 - a fact, by the fields that it was worked out from. The sections of a pool note which of their fields are looked at, in
   order. Working out is a function of what is read: the first field read is the same for all cases, the second is the same
   for all cases with that value in the first, and so on. It is a tree of fields, whose leaves are facts;
-- a rule's outcomes, by the values of the facts that its expressions read, as the engine itself does among boundaries.
+- a rule's outcome, by the facts that it asked for, in the same way: a tree of facts, whose leaves are outcomes.
 
 Nothing of it knows any rule or fact; a test judges a sample of the cases completely, from their text, and compares.
 """
@@ -22,7 +22,7 @@ from hetpd_cli.deployment import Section
 from hetpd_cli.engine.catalogue import INPUT, catalogue
 from hetpd_cli.engine.scopes import Scopes
 from hetpd_cli.engine.verdicts import UNDECIDED, VIOLATED, judge
-from hetpd_cli.facts.space import Subject
+from hetpd_cli.facts.space import Scope, Subject
 from hetpd_cli.facts.values import Unknown
 from hetpd_cli.sources.inputs import read_text
 from hetpd_cli.sources.text import Limits, SourceText
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from hetpd_cli.deployment import Deployment, Pool, Stated
     from hetpd_cli.engine.catalogue import Rule
-    from hetpd_cli.facts.space import Fact, Scope
+    from hetpd_cli.facts.space import Fact
     from tests.conformance.families.base import Fields
     from tests.conformance.tables import Case, Row, Table
 
@@ -197,6 +197,16 @@ class _Node:
         self.next: dict[Any, _Node | Fact] = {}
 
 
+class _Asked:
+    """The fact that a rule asks for next, and where each of its values leads: to the next one or to the outcome."""
+
+    __slots__ = ("name", "next")
+
+    def __init__(self, name: Name) -> None:
+        self.name = name
+        self.next: dict[int, _Asked | str] = {}
+
+
 class _Memory:
     """Facts by the fields that they were worked out from. Facts of one name and one value are one object."""
 
@@ -238,6 +248,7 @@ class _Reader:
         self.sides = sides
         self.memory = judge.memory
         self.frames: list[dict[Key, None]] = [{}]
+        self.asked: dict[Name, Fact] = {}
         self.scopes = Scopes(judge.deployment(sides, self.note))
         boundary = self.scopes.boundaries[0].subjects
         self.names = {subject: prefix for prefix, subject in boundary.items()}
@@ -257,9 +268,18 @@ class _Reader:
             found = subject._resolve(path)
             self.frames.pop()
             fact = self.memory.learn(name, found, self.sides, read)
+        if len(self.frames) == 1:
+            self.asked.setdefault(name, fact)
         for key in read:
             self.frames[-1].setdefault(key)
         return fact
+
+    def outcome(self, rule: Rule, over: str) -> tuple[str, dict[Name, Fact]]:
+        """Judge ``rule``, and return the facts that it asked for, in order."""
+        self.asked = {}
+        with self:
+            outcome = judge(rule, _scope(self.scopes, over)).outcome
+        return outcome, self.asked
 
     def __enter__(self) -> None:
         self.patch = patch.object(Subject, "fact", lambda subject, path: self.fact(subject, path))
@@ -281,48 +301,53 @@ class Judge:
         self.rules = selected(catalogue() if rules is None else rules)
         self.judged = 0
         self.memory = _Memory()
-        self._memories: dict[object, tuple[_Memory, dict[Any, frozenset[str]]]] = {}
+        self._memories: dict[object, tuple[_Memory, dict[Any, Any]]] = {}
         self._sides = {row.key: self.family.fields(table.case(row), table.version) for row in table.rows}
         self._varying = _varying(self._sides.values())
         self._template = _deployment(text_of(*next(iter(self._sides.values()))))
         self._decoded: dict[tuple[str, Any], dict[str, Stated]] = {}
         self._asked = [(rule, over) for rule in self.rules for over in _OVER.get(rule.over, ())]
-        self._names = [tuple(_name(read, over) for read in rule.reads) for rule, over in self._asked]
 
     def say(self, row: Row) -> Said:
         """Return the verdict on a case."""
         sides = self._sides[row.key]
         # Which mappings are written at all is no field, and a rule may ask for it.
         declared = tuple(_mappings(frozenset(fields)) for fields in sides)
-        self.memory, outcomes = self._memories.setdefault(declared, (_Memory(), {}))
-        reader: _Reader | None = None
+        self.memory, roots = self._memories.setdefault(declared, (_Memory(), {}))
         facts: dict[Name, int] = {}
+        reader: _Reader | None = None
         violated: dict[str, Rule] = {}
         undecided: dict[str, Rule] = {}
-        for (rule, over), names in zip(self._asked, self._names, strict=True):
-            ids = []
-            for name in names:
-                number = facts.get(name)
+        for rule, over in self._asked:
+            entry = roots.get((rule.code, over))
+            while type(entry) is _Asked:
+                number = facts.get(entry.name)
                 if number is None:
-                    fact = self.memory.find(name, sides)
-                    if fact is None:
-                        reader = reader or _Reader(self, sides)
-                        with reader:
-                            fact = reader.fact(_subject(reader.scopes, name[0]), name[1])
-                    number = facts[name] = id(fact)
-                ids.append(number)
-            key = (rule.code, over, *ids)
-            outcome = outcomes.get(key)
-            if outcome is None:
-                self.judged += 1
+                    number = facts[entry.name] = id(self.memory.find(entry.name, sides))
+                entry = entry.next.get(number)
+            if entry is None:
                 reader = reader or _Reader(self, sides)
-                with reader:
-                    outcome = outcomes[key] = judge(rule, _scope(reader.scopes, over)).outcome
-            if outcome == VIOLATED:
+                entry = self._learn(rule, over, reader, roots)
+            if entry == VIOLATED:
                 violated[rule.code] = rule
-            elif outcome == UNDECIDED:
+            elif entry == UNDECIDED:
                 undecided[rule.code] = rule
         return _said(violated.values(), undecided.values())
+
+    def _learn(self, rule: Rule, over: str, reader: _Reader, roots: dict[Any, Any]) -> str:
+        """Judge ``rule`` on a case and remember the outcome by the facts that it asked for."""
+        self.judged += 1
+        outcome, asked = reader.outcome(rule, over)
+        entries, at = roots, cast("Any", (rule.code, over))
+        for name, fact in asked.items():
+            node = entries.get(at)
+            if node is None:
+                node = entries[at] = _Asked(name)
+            if node.name != name:
+                raise RuntimeError(f"{rule.code} asked for {name} where it had asked for {node.name} before")
+            entries, at = node.next, id(fact)
+        entries[at] = outcome
+        return outcome
 
     def deployment(self, sides: tuple[Fields, Fields], note: Callable[[Key], None]) -> Deployment:
         """Return the deployment of a case, whose pools tell ``note`` which fields are looked at."""
@@ -348,25 +373,10 @@ class Judge:
 
 _OVER = {"boundary": ("boundary",), "pair": ("pair",), "pool": ("prefill", "decode")}
 """The scopes that a rule is judged on; a rule over the deployment says nothing about two pools by themselves."""
-_PREFIXES = {
-    "pair": {"first": "prefill", "second": "decode"},
-    "prefill": {"pool": "prefill"},
-    "decode": {"pool": "decode"},
-}
-
-
-def _name(read: str, over: str) -> Name:
-    prefix, _, path = read.partition(".")
-    return _PREFIXES.get(over, {}).get(prefix, prefix), path
-
-
-def _subject(scopes: Scopes, prefix: str) -> Subject:
-    return scopes.boundaries[0].subjects[prefix]
-
-
 def _scope(scopes: Scopes, over: str) -> Scope:
+    """Return a scope that has been asked nothing yet."""
     if over == "boundary":
-        return scopes.boundaries[0]
+        return Scope(scopes.boundaries[0].label, scopes.boundaries[0].subjects)
     if over == "pair":
         return scopes.of("pair")[0]
     return scopes.of("pool")[over == "decode"]

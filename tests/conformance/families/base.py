@@ -59,23 +59,22 @@ DTYPES = {
 def kv(dtype: str, word: str | None = None) -> Fields:
     """Return the fields of a KV cache of one element type."""
     canonical, usual, scales = DTYPES[dtype]
-    fields: Fields = {
+    return {
         "kv.dtype": canonical,
         "kv.dtype_word": word or usual,
         "kv.scales": scales,
         "kv.rotation": "none",
         "kv.residual_tokens": 0,
         "kv.quality_probe": "passed",
+        "kv.scale_group": "block" if scales == "inline" else "tensor",
     }
-    if scales != "none":
-        fields["kv.scale_group"] = {"static": "tensor", "inline": "block"}[scales]
-    return fields
 
 
 def attention(word: str) -> Fields:
     """Return the geometry that a word like `gqa:8`, `window:2`, `mamba2:8` or `mla` stands for.
 
-    Query heads are 96, which every TP size of the tables divides.
+    Query heads are 96, which every TP size of the tables divides. What has no word for having none (a draft's name, what
+    shares a scale) is stated all the same: silence would be a default that hangs on every other setting.
     """
     kind, _, heads = word.partition(":")
     latent = kind in {"mla", "kda"}
@@ -98,6 +97,7 @@ def attention(word: str) -> Fields:
         "model.mtp_layers": 0,
         "model.adapters": (),
         "precision.weights": "bf16",
+        "speculative.draft_model": "example/draft",
     }
     if latent:
         fields |= {"model.attention.kv_lora_rank": 512, "model.attention.rope_head_dim": 64}

@@ -47,6 +47,9 @@ def _fields(case: Case, version: str) -> tuple[Fields, Fields]:
         "connector.class": "MoRIIOConnector",
         "connector.protocol": "rdma",
         "connector.failure_policy": "fail",
+        "connector.buffer_device": "device",
+        "connector.permute_local_kv": False,
+        "connector.bidirectional": False,
     }
     return both(common, side("p", "producer"), side("d", "consumer"))
 
