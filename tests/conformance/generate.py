@@ -52,8 +52,12 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent.parent
 SEED = 20260629
-LEAST_SHARE = 0.17
-"""Share of the cases that each of the verdicts `accept` and `reject` has at least, and `wrong` where a family is about it."""
+FAIR_SHARE = 0.3
+"""Where fewer of the cases have a verdict, more are looked for near those that have it."""
+BRED = 2
+"""How often that is done."""
+OPEN = "open"
+"""Verdict of a case that is none: what it says does not settle what is right. Such cases are left out."""
 DRAWN = 2.5
 """Cases that are judged for one that is kept."""
 
@@ -99,6 +103,26 @@ def candidates(family: Family, dimensions: dict[str, list[Any]], count: int, dic
         marks = list(key_of(drawn(family, dimensions, dice), dimensions))
         marks[pair[0]], marks[pair[1]] = pair[2], pair[3]
         found.setdefault("".join(marks))
+    return list(found)
+
+
+def bred(
+    keys: list[str], verdicts: dict[str, Judged], dimensions: dict[str, list[Any]], size: int, dice: random.Random
+) -> list[str]:
+    """Return new cases near those whose verdict is rare: one or two dimensions otherwise."""
+    found: dict[str, None] = {}
+    counts = Counter(verdicts[key][0] for key in keys)
+    sizes = [len(values) for values in dimensions.values()]
+    for verdict in sorted(counts):
+        members = [key for key in keys if verdicts[key][0] == verdict]
+        lacking = int(size * FAIR_SHARE) - len(members)
+        for _ in range(max(0, 3 * lacking)):
+            marks = list(dice.choice(members))
+            for at in dice.sample(range(len(marks)), dice.choice((1, 2))):
+                marks[at] = DIGITS[dice.randrange(sizes[at])]
+            key = "".join(marks)
+            if key not in verdicts:
+                found.setdefault(key)
     return list(found)
 
 
@@ -160,8 +184,14 @@ def table_of(family: Family, version: str, python: str, source: Path, size: int 
     dimensions = family.dimensions(version)
     size = size or next(count for at, count in reversed(family.sizes.items()) if at <= version or at == "0.24.0")
     keys = candidates(family, dimensions, int(size * DRAWN), dice)
-    found = judged(family.name, version, [case_of(key, dimensions) for key in keys], python, source)
-    verdicts = dict(zip(keys, found, strict=True))
+    verdicts: dict[str, Judged] = {}
+    for generation in range(BRED + 1):
+        new = [key for key in keys if key not in verdicts]
+        found = judged(family.name, version, [case_of(key, dimensions) for key in new], python, source)
+        verdicts |= dict(zip(new, found, strict=True))
+        if generation < BRED:
+            keys += bred(keys, verdicts, dimensions, size, dice)
+    keys = [key for key in keys if verdicts[key][0] != OPEN]
     chosen = kept(keys, verdicts, sum(1 for _ in single_changes(dimensions)), size, dice)
     counts = Counter(verdicts[key][1] for key in chosen)
     reasons = sorted(counts, key=lambda reason: (-counts[reason], reason))

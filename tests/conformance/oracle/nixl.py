@@ -410,8 +410,10 @@ def _said_of_accepted(prefill: Side, decode: Side, version: str) -> Verdict:
         for one in found:
             if one is not None and one[0] == verdict:
                 return one
-    if prefill.model != decode.model and "example/other" in {prefill.model, decode.model}:
-        return "wrong", "other model"
+    if prefill.model != decode.model:
+        # A path may hold the weights of a repository: without the hash nobody can say.
+        named = not any(side.model.startswith("/") for side in (prefill, decode))
+        return ("wrong", "other model") if named else ("open", "a path against a name")
     if prefill.dtype != decode.dtype:
         return "wrong", "equal width"
     heads = [max(1, side.kv_heads // side.tp) for side in (prefill, decode)]
