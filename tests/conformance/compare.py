@@ -44,7 +44,9 @@ class Comparison(NamedTuple):
 def compare(table: Table, rules: Iterable[Rule] | None = None) -> Comparison:
     """Judge the cases of a table with the built-in rules, or with ``rules``, and collect the differences."""
     if table.family == "config":
-        said = [(row, of_text(deployment_text("config", table.case(row), table.version), "serve.sh")) for row in table.rows]
+        said = [
+            (row, of_text(deployment_text("config", table.case(row), table.version), "serve.sh")) for row in table.rows
+        ]
         judged = len(table.rows)
     else:
         judge = Judge(table, rules)
@@ -72,6 +74,10 @@ def report(comparison: Comparison, shown: int = SHOWN) -> str:
     for row, said in nearest[:shown]:
         case = table.case(row)
         changes = {name: value for name, value in case.items() if value != usual[name]}
-        lines += ["", f"# vLLM {table.version}: {row.verdict} ({table.reason(row)}); hetpd: {said.verdict}", f"# {changes}"]
+        lines += [
+            "",
+            f"# vLLM {table.version}: {row.verdict} ({table.reason(row)}); hetpd: {said.verdict}",
+            f"# {changes}",
+        ]
         lines.append(deployment_text(table.family, case, table.version))
     return "\n".join(lines)

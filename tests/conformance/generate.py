@@ -160,7 +160,7 @@ def source_of(version: str, folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", "vllm", "--no-build-isolation"]
     environment = {**os.environ, "VLLM_TARGET_DEVICE": "empty", "VLLM_VERSION_OVERRIDE": version}
     # Building its metadata may fail for want of a compiler: the archive is there by then.
-    subprocess.run([*command, "-d", str(folder), f"vllm=={version}"], env=environment, check=False)  # noqa: S603
+    subprocess.run([*command, "-d", str(folder), f"vllm=={version}"], env=environment, check=False)
     (archive,) = folder.glob("vllm-*.tar.gz")
     with tarfile.open(archive) as file:
         file.extractall(folder, filter="data")
@@ -172,7 +172,7 @@ def judged(family: str, version: str, cases: Sequence[Case], python: str, source
     """Return the verdicts of the release at ``source`` on ``cases``, with their reasons."""
     command = [python, "-m", "tests.conformance.oracle", family, version]
     environment = {**os.environ, "PYTHONPATH": str(source), "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}
-    run = subprocess.run(  # noqa: S603
+    run = subprocess.run(
         command, input=json.dumps(list(cases)), stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT, check=True
     )
     return [(verdict, reason) for verdict, reason in json.loads(run.stdout)]
@@ -180,7 +180,7 @@ def judged(family: str, version: str, cases: Sequence[Case], python: str, source
 
 def table_of(family: Family, version: str, python: str, source: Path, size: int | None = None) -> Table:
     """Return the table of a family at a release."""
-    dice = random.Random(f"{SEED} {family.name} {version}")  # noqa: S311
+    dice = random.Random(f"{SEED} {family.name} {version}")
     dimensions = family.dimensions(version)
     size = size or next(count for at, count in reversed(family.sizes.items()) if at <= version or at == "0.24.0")
     keys = candidates(family, dimensions, int(size * DRAWN), dice)

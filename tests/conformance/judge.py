@@ -282,7 +282,10 @@ class _Reader:
         return outcome, self.asked
 
     def __enter__(self) -> None:
-        self.patch = patch.object(Subject, "fact", lambda subject, path: self.fact(subject, path))
+        def fact(subject: Subject, path: str) -> Fact:
+            return self.fact(subject, path)
+
+        self.patch = patch.object(Subject, "fact", fact)
         self.patch.start()
 
     def __exit__(self, *_error: object) -> None:
@@ -373,6 +376,8 @@ class Judge:
 
 _OVER = {"boundary": ("boundary",), "pair": ("pair",), "pool": ("prefill", "decode")}
 """The scopes that a rule is judged on; a rule over the deployment says nothing about two pools by themselves."""
+
+
 def _scope(scopes: Scopes, over: str) -> Scope:
     """Return a scope that has been asked nothing yet."""
     if over == "boundary":

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.families import FAMILIES
-from tests.conformance.generate import SEED, candidates, drift, drawn, kept, main, single_changes, table_of
+from tests.conformance.generate import SEED, candidates, drawn, drift, kept, main, single_changes, table_of
 from tests.conformance.judge import Judge, deployment_text
 from tests.conformance.tables import (
     ACCEPT,

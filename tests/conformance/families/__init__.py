@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.conformance.families import moriio, mooncake, nixl, transfer_config
+from tests.conformance.families import mooncake, moriio, nixl, transfer_config
 from tests.conformance.families.base import Family
 
 FAMILIES: dict[str, Family] = {

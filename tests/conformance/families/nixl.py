@@ -58,9 +58,7 @@ _PLAIN: Fields = {
 
 def _pair(transfer: str, version: str, shared: Fields, prefill: Fields, decode: Fields) -> tuple[Fields, Fields]:
     common = {**ENGINE, "engine.version": version, **_PLAIN, **shared}
-    return both(
-        common, {**_connector(transfer, "producer"), **prefill}, {**_connector(transfer, "consumer"), **decode}
-    )
+    return both(common, {**_connector(transfer, "producer"), **prefill}, {**_connector(transfer, "consumer"), **decode})
 
 
 def _sides(names: dict[str, list[Any]]) -> dict[str, list[Any]]:
@@ -154,8 +152,8 @@ HASH = Family(
     about="compute_nixl_compatibility_hash of both sides, compared by every side that begins a handshake",
     sizes={"0.24.0": 8000, "0.33.0": 9000},
     dimensions=_hash_dimensions,
-    likely={name: 0.6 for name in ("model", "dtype", "kv_heads", "head_dim", "layers", "backend", "hma", "transfer")},
-    alike={name: 0.94 for name in _HASHED} | {"enforce": 0.5, "crosslayer": 0.94, "draft_tokens": 0.5},
+    likely=dict.fromkeys(("model", "dtype", "kv_heads", "head_dim", "layers", "backend", "hma", "transfer"), 0.6),
+    alike=dict.fromkeys(_HASHED, 0.94) | {"enforce": 0.5, "crosslayer": 0.94, "draft_tokens": 0.5},
     fields=_hash_fields,
     labels={
         "other model": "the hash is off on the side that begins, and the checkpoints are not one: KV of another model",
@@ -229,7 +227,7 @@ HANDSHAKE = Family(
     sizes={"0.24.0": 22000, "0.33.0": 24000},
     dimensions=_handshake_dimensions,
     likely={"layout": 0.75, "permute": 0.8, "buffer": 0.85, "ratio": 0.8, "draft_heads": 0.6, "transfer": 0.5},
-    alike={name: 0.9 for name in _COMPARED} | {"tp": 0.6, "block": 0.75, "cache": 0.5, "permute": 0.7, "layout": 0.85},
+    alike=dict.fromkeys(_COMPARED, 0.9) | {"tp": 0.6, "block": 0.75, "cache": 0.5, "permute": 0.7, "layout": 0.85},
     fields=_handshake_fields,
     labels={
         "equal width": "the hash is off on the side that begins, and two element types of one width are exchanged: bytes "

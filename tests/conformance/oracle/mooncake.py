@@ -6,10 +6,11 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
-from tests.conformance.oracle.nixl import LATENT, WIDTHS, Backend
-from tests.conformance.oracle.raised import splits_heads, where
 from vllm.distributed.kv_transfer.kv_connector import utils
 from vllm.distributed.kv_transfer.kv_connector.v1.mooncake import mooncake_connector as mooncake
+
+from tests.conformance.oracle.nixl import LATENT, WIDTHS, Backend
+from tests.conformance.oracle.raised import splits_heads, where
 
 HEAD_DIM = 128
 LAYERS = 4
@@ -91,9 +92,7 @@ def _paired(
     if version >= "0.29":
         words["total_num_kv_heads"] = None if mla else heads
     replicated = mla or prefill["tp"] > heads
-    error = mooncake._validate_asymmetric_region_lengths(
-        ours, theirs, prefill["tp"], decode["tp"], replicated, **words
-    )
+    error = mooncake._validate_asymmetric_region_lengths(ours, theirs, prefill["tp"], decode["tp"], replicated, **words)
     return None if error is None else "_validate_asymmetric_region_lengths"
 
 

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-
-from tests.conformance.oracle.raised import splits_heads, where
 from vllm.distributed.kv_transfer.kv_connector import utils
 from vllm.distributed.kv_transfer.kv_connector.v1.nixl import metadata, tp_mapping
 from vllm.distributed.kv_transfer.kv_connector.v1.nixl.base_worker import NixlBaseConnectorWorker as Worker
 from vllm.distributed.kv_transfer.kv_connector.v1.nixl.pull_worker import NixlPullConnectorWorker as Puller
 from vllm.v1.kv_cache_interface import FullAttentionSpec, MambaSpec, MLAAttentionSpec, SlidingWindowSpec
+
+from tests.conformance.oracle.raised import splits_heads, where
 
 Verdict = tuple[str, str]
 
@@ -115,7 +115,7 @@ def hash_of(side: Side, version: str) -> str:
     """Return what compute_nixl_compatibility_hash says of one side."""
     model = SimpleNamespace(
         model=side.model,
-        dtype=f"torch.{ {'bf16': 'bfloat16', 'fp16': 'float16'}[side.model_dtype]}",
+        dtype=f"torch.{ {'bf16': 'bfloat16', 'fp16': 'float16'}[side.model_dtype] }",
         get_total_num_kv_heads=lambda: 1 if side.mla else side.kv_heads,
         get_head_size=lambda: LATENT if side.mla else side.head_dim,
         get_total_num_hidden_layers=lambda: side.layers,
@@ -282,7 +282,7 @@ def placed(blocks: tuple[int, int, int, int], cached: bool, mamba: bool, version
     ``blocks`` are kernel block and ratio of the side that is read, then of the reader. Both sides' blocks are numbered
     by position, so a block's number tells the tokens it holds.
     """
-    source, source_ratio, own, own_ratio = blocks
+    source, _, own, own_ratio = blocks
     misplaced = None
     for prompt in PROMPTS:
         logical = own * own_ratio

@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from tests.conformance.families.transfer_config import object_of
 from vllm.config.kv_transfer import KVTransferConfig
 from vllm.distributed.kv_transfer.kv_connector.factory import KVConnectorFactory
+
+from tests.conformance.families.transfer_config import object_of
 
 _ADAPTER = TypeAdapter(KVTransferConfig)
 
