@@ -152,6 +152,8 @@ class Decoder:
         return self._plain(node, part, where)
 
     def _quantity(self, node: Node, part: dict[str, Any], where: str) -> Value:
+        if isinstance(node.value, str) and node.value == part.get("x-none"):
+            return NONE
         if isinstance(node.value, str) and "anyOf" not in part:
             self.wrong_type(node, where, _expected(part))
             return UNDECODABLE
