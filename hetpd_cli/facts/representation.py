@@ -56,8 +56,6 @@ def grouped_kv(model__keeps_state: Value, model__attention__sliding_window: Valu
     """Whether layers of several kinds keep KV of their own: sliding-window or recurrent layers beside attention."""
     if isinstance(model__attention__sliding_window, int | float):
         return True
-    if model__attention__sliding_window is NONE:
-        return model__hybrid if isinstance(model__hybrid, bool | Unknown) else False
     found = cell("models", model__base, "windowed") if isinstance(model__base, str) else None
     windowed: Value = Unknown("whether the model has sliding-window layers is not known")
     if model__attention__sliding_window is NONE:
