@@ -183,7 +183,7 @@ FALLS_BACK = {
     "transfer_s": "an estimate stands in where nothing was measured, a fixed cost where none is stated",
     "connector.hold_s": "the connector's environment is asked where no timeout is stated",
     "model.keeps_state": "the kind of its layers is asked where it is stated",
-    "kv.dtype_as_said": "the element type stands in where a word is not known",
+    "kv.shown_dtype": "the element type stands in where a word is not known",
     "one_dtype_word": "the element types are asked where a word is not known",
     "block_sizes_settled": "a rule takes over where no other one knows what the connector does",
     **dict.fromkeys(
