@@ -125,7 +125,7 @@ def test_a_pair_at_odds_gives_two_findings_with_both_places_and_two_undecided() 
 def test_four_boundaries_give_each_cause_once() -> None:
     report = report_of("two-prefill-two-decode.yaml")
     assert {finding.code: finding.boundaries for finding in report.findings} == {
-        "HPD201": ("prefill-a -> decode-b", "prefill-b -> decode-b"),
+        "HPD229": ("prefill-a -> decode-b", "prefill-b -> decode-b"),
         "HPD503": ("prefill-b -> decode-a", "prefill-b -> decode-b"),
     }
 

@@ -120,7 +120,6 @@ def decode_checks(
 
 
 _ENFORCED = (
-    "decode.engine.version",
     "prefill_checks",
     "prefill.connector.enforce_handshake_compat",
     "decode.connector.enforce_handshake_compat",
@@ -129,7 +128,6 @@ _ENFORCED = (
 
 @derived("handoff", "hash_enforced", result="boolean", lenient=_ENFORCED)
 def hash_enforced(
-    decode__engine__version: Value,
     prefill_checks: Value,
     prefill__connector__enforce_handshake_compat: Value,
     decode__connector__enforce_handshake_compat: Value,
@@ -139,8 +137,13 @@ def hash_enforced(
     Source: vLLM 0.13 to 0.33, `enforce_compat_hash`.
     """
     by_prefill = all_true([prefill_checks, prefill__connector__enforce_handshake_compat])
-    by_any = any_true([decode__connector__enforce_handshake_compat, by_prefill])
-    return all_true([since(decode__engine__version, "0.13"), by_any])
+    return any_true([decode__connector__enforce_handshake_compat, by_prefill])
+
+
+@derived("handoff", "hash_compared", result="boolean", lenient=("hash_enforced", "needs_equal_engine_version"))
+def hash_compared(hash_enforced: Value, needs_equal_engine_version: Value) -> Truth:
+    """Whether the handshake compares a hash, which holds the release among others, and refuses another one."""
+    return all_true([hash_enforced, needs_equal_engine_version])
 
 
 _EITHER_WAY = ("prefill_checks", "decode_checks")

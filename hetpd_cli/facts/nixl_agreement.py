@@ -282,7 +282,7 @@ def backoff_tokens(
     return max(least, speculative__tokens - 1)
 
 
-@boundary_fact("model_refused", "nixl", "hash_enforced", "one_hashed_model")
+@boundary_fact("model_refused", "nixl", "hash_compared", "one_hashed_model")
 def model_refused(*values: Value) -> bool:
     """Whether the handshake is known to refuse the two sides' models; not where anything is open."""
     joined, enforced, one = values

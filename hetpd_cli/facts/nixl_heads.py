@@ -110,28 +110,34 @@ def keeps_heads_whole(local: Side, remote: Side) -> Truth:
     return any_true([local["latent_kv"], equal(local[_TP], remote[_TP]), one])
 
 
-_DRAFT = (_TP, _LAYOUT, "speculative.kv_heads", "speculative.keeps_kv", "parallelism.dcp", "model.keeps_state")
+_DRAFT = ("speculative.kv_heads", "speculative.keeps_kv", "model.keeps_state", _TP)
 
 
-@check("takes_draft_heads", _DRAFT, ("latent_kv",))
-def takes_draft_heads(local: Side, remote: Side) -> Truth:
-    """Whether a draft with heads beside a latent can be shared out: no remote with more ranks, heads in one piece.
-
-    Source: vLLM 0.33, nixl/base_worker.py, `_head_sharded_draft_regions`.
-    """
+def _sharded(local: Side) -> Truth:
+    """Tell whether a draft has heads of KV beside a latent (0.33: `_head_sharded_draft_regions`)."""
     heads = local["speculative.kv_heads"]
     with_heads = False if heads is NONE or heads == 0 else ordered(">", heads, 0)
     drafts = all_true([local["speculative.keeps_kv"], with_heads])
-    sharded = all_true([local["latent_kv"], negate(local["model.keeps_state"]), drafts])
-    whole = lifted(lambda h, a, b: _heads(h, a) == _heads(h, b), heads, local[_TP], remote[_TP])
-    in_pieces = all_true([equal(local[_LAYOUT], remote[_LAYOUT]), within(local[_LAYOUT], _BLOCK_CONTIGUOUS)])
+    return all_true([local["latent_kv"], negate(local["model.keeps_state"]), drafts])
+
+
+@check("takes_draft_ranks", (*_DRAFT, "parallelism.dcp"), ("latent_kv",))
+def takes_draft_ranks(local: Side, remote: Side) -> Truth:
+    """Whether the ranks can share out a draft with heads beside a latent: no remote with more ranks, no DCP."""
     fits = [
         negate(ordered(">", remote[_TP], local[_TP])),
         equal(local["parallelism.dcp"], 1),
         equal(remote["parallelism.dcp"], 1),
-        any_true([whole, in_pieces]),
     ]
-    return any_true([negate(sharded), all_true(fits)])
+    return any_true([negate(_sharded(local)), all_true(fits)])
+
+
+@check("takes_draft_layouts", (*_DRAFT, _LAYOUT), ("latent_kv",))
+def takes_draft_layouts(local: Side, remote: Side) -> Truth:
+    """Whether a draft's heads beside a latent stay with their ranks, or both sides have them in one piece."""
+    whole = lifted(lambda h, a, b: _heads(h, a) == _heads(h, b), local["speculative.kv_heads"], local[_TP], remote[_TP])
+    in_pieces = all_true([equal(local[_LAYOUT], remote[_LAYOUT]), within(local[_LAYOUT], _BLOCK_CONTIGUOUS)])
+    return any_true([negate(_sharded(local)), equal(local[_TP], remote[_TP]), whole, in_pieces])
 
 
 # -- lengths of blocks -----------------------------------------------------------------------------------------
@@ -149,14 +155,14 @@ _ELEMENT_BYTES = {
 }
 """Bytes of an element with the scales that lie within the block; nvfp4 has one byte of scale for 16 elements."""
 
-_LENGTH = ("kv.dtype", "model.attention.head_dim", _HEADS, _TP, "model.keeps_state")
+_LENGTH = ("kv.dtype", "model.layers", "model.attention.head_dim", _HEADS, _TP, "model.keeps_state")
 
 
 @check("takes_block_bytes", _LENGTH, ("latent_kv",))
 def takes_block_bytes(local: Side, remote: Side) -> Truth:
-    """Whether a block's bytes for one token are what the other side expects: element, head size, heads.
+    """Whether blocks are as many and as long as the other side expects: layers, element, head size, heads.
 
-    Bytes of one token and head x heads of a rank, max(1, heads / TP). Not compared where layers keep a state.
+    Bytes of one token and head x heads of a rank, max(1, heads / TP); not compared where layers keep a state.
     """
     width = equal(*(_bytes(side["kv.dtype"]) for side in (local, remote)))
     if equal(local["kv.dtype"], remote["kv.dtype"]) is True:
@@ -166,7 +172,8 @@ def takes_block_bytes(local: Side, remote: Side) -> Truth:
         lambda ours, theirs, tp: _heads(ours, tp) == _heads(theirs, tp), local[_HEADS], remote[_HEADS], remote[_TP]
     )
     heads = any_true([local["latent_kv"], equal(local[_HEADS], remote[_HEADS]), shared])
-    return any_true([local["model.keeps_state"], all_true([width, size, heads])])
+    layers = _of_one_name(local["model.layers"], remote["model.layers"])
+    return all_true([layers, any_true([local["model.keeps_state"], all_true([width, size, heads])])])
 
 
 def _of_one_name(ours: Value, theirs: Value) -> Truth:
@@ -182,9 +189,8 @@ def _bytes(dtype: Value) -> Any:
     return dtype if isinstance(dtype, Unknown) and dtype.candidates is None else Unknown("bytes of an element")
 
 
-@check("one_region_list", ("model.layers", "speculative.keeps_kv", "connector.crosses_layers"))
+@check("one_region_list", ("speculative.keeps_kv", "connector.crosses_layers"))
 def one_region_list(local: Side, remote: Side) -> Truth:
-    """Whether both sides register equally many regions: layers of the model and of a draft with KV of its own."""
-    layers = _of_one_name(local["model.layers"], remote["model.layers"])
+    """Whether a draft with KV of its own, or one block for all layers, makes both sides' regions equally many."""
     crossed = equal(local["connector.crosses_layers"], remote["connector.crosses_layers"])
-    return all_true([layers, equal(local["speculative.keeps_kv"], remote["speculative.keeps_kv"]), crossed])
+    return all_true([equal(local["speculative.keeps_kv"], remote["speculative.keeps_kv"]), crossed])

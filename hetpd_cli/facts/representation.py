@@ -393,8 +393,8 @@ def one_dtype_word(
     return False if isinstance(one, Unknown) and one_kv_dtype is False else one
 
 
-@derived("pool", "kv.dtype_as_said", lenient=("kv.dtype_word", "kv.dtype"))
-def dtype_as_said(kv__dtype_word: Value, kv__dtype: Value) -> Value:
+@derived("pool", "kv.shown_dtype", lenient=("kv.dtype_word", "kv.dtype"))
+def shown_dtype(kv__dtype_word: Value, kv__dtype: Value) -> Value:
     """The engine's word for the element type of the KV, the type itself where nobody knows the word."""
     return kv__dtype if isinstance(kv__dtype_word, Unknown) else kv__dtype_word
 

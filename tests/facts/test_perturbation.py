@@ -229,7 +229,7 @@ FALLS_BACK = {
     "engine_spans_hosts": "where the machines are not stated, an engine is taken to stay on one",
     "connector.hold_s": "the connector's environment is asked where no timeout is stated",
     "model.keeps_state": "the kind of its layers is asked where it is stated",
-    "kv.dtype_as_said": "the element type stands in where a word is not known",
+    "kv.shown_dtype": "the element type stands in where a word is not known",
     "one_dtype_word": "the element types are asked where a word is not known",
     "block_sizes_settled": "a rule takes over where no other one knows what the connector does",
     **dict.fromkeys(
