@@ -207,9 +207,15 @@ def table_of(family: Family, version: str, python: str, source: Path, size: int 
         "counts": {verdict: sum(row.verdict == verdict for row in rows) for verdict in LETTERS},
         "dimensions": dimensions,
         "reasons": reasons,
-        "labels": {label: text for label, text in family.labels.items() if label in counts},
+        "labels": _labels(family, reasons),
     }
     return Table(header, rows)
+
+
+def _labels(family: Family, reasons: list[str]) -> dict[str, str]:
+    """Return the labels that ``reasons`` begin with, and what each rests on."""
+    used = {reason.partition(":")[0] for reason in reasons}
+    return {label: text for label, text in family.labels.items() if label in used}
 
 
 # -- drift -----------------------------------------------------------------------------------------------------

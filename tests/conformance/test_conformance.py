@@ -60,7 +60,7 @@ def test_a_wrong_rule_is_found() -> None:
     table = _slice("handshake", "0.33.0", 300)
     rules = [rule for rule in catalogue() if rule.code != "HPD204"]
     (rule,) = (rule for rule in catalogue() if rule.code == "HPD204")
-    always = Rule({**rule.data, "when": ["literal", True], "require": ["literal", False], "reads": [], "requires": []})
+    always = Rule({**rule.data, "when": ["value", True], "require": ["value", False], "reads": [], "requires": []})
     differing = {one.row.key for one in compare(table, [*rules, always]).differences}
     assert {row.key for row in table.rows if row.verdict == ACCEPT} <= differing
 

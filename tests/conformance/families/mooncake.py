@@ -50,6 +50,7 @@ def _fields(case: Case, version: str) -> tuple[Fields, Fields]:
         "speculative.method": "none",
         "connector.name": "mooncake",
         "connector.class": "MooncakeConnector",
+        "connector.mode": "push",
         "connector.protocol": "rdma",
         "connector.failure_policy": "fail",
         "connector.buffer_device": "device",

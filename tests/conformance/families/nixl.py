@@ -69,7 +69,7 @@ def _sides(names: dict[str, list[Any]]) -> dict[str, list[Any]]:
 # -- the hash --------------------------------------------------------------------------------------------------
 
 _HASHED: dict[str, list[Any]] = {
-    "model": ["example/model", "/models/model", "example/other"],
+    "model": ["Qwen/Qwen3-32B", "/models/model", "meta-llama/Llama-3.1-8B-Instruct"],
     "dtype": ["bf16", "fp16"],
     "kv_heads": [8, 4],
     "head_dim": [128, 64],

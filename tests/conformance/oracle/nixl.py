@@ -45,7 +45,7 @@ class Side:
         self.hma: bool = values.get("hma", True)
         self.push: bool = values.get("push", False)
         self.both: bool = values.get("both", False)
-        self.model: str = values.get("model", "example/model")
+        self.model: str = values.get("model", "one")
         self.model_dtype: str = values.get("dtype", "bf16")
         self.kv_heads: int = values["kv_heads"]
         self.head_dim: int = values.get("head_dim", HEAD_DIM)
