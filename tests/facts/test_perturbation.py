@@ -180,8 +180,8 @@ FALLS_BACK = {
     "connector.side_channel.last_port": "where the release is not known, ranks are taken to listen as they do from 0.11.1 on",
     "connector.reports_failed_loads": "where the release is not known, NIXL is taken to report as it does from 0.11.1 on",
     "ucx_transport_shared": "the connector's environment is taken to be empty where only the pool's is known",
-    "connector.workers_share_port": "where machines or networks are not stated, workers are taken to be apart",
-    "engine_spans_hosts": "where the machines are not stated, an engine is taken to stay on one",
+    "connector.workers_share_port": "where a pool says nothing of machines, its workers are taken to be apart",
+    "engine_spans_hosts": "where a pool says nothing of machines, an engine is taken to stay on one",
     "connector.hold_s": "the connector's environment is asked where no timeout is stated",
     "block_sizes_settled": "a rule takes over where no other one knows what the connector does",
     **dict.fromkeys(
