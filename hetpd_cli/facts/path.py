@@ -115,8 +115,8 @@ def engine_spans_hosts(
 ) -> Truth:
     """Whether the ranks of one engine run on several machines: the pool has more hosts than engines.
 
-    Each data-parallel rank of each worker is an engine of its own. Where neither machines nor workers are stated, or the
-    machines are not more than the engines, each is taken to stay on one.
+    Each data-parallel rank of each worker is an engine of its own. Where neither machines nor workers are stated, or
+    the machines are not more than the engines, each is taken to stay on one.
     """
     if parallelism__tp * parallelism__pp == 1 or (isinstance(hosts, tuple) and len(hosts) == 1):
         return False
@@ -153,8 +153,8 @@ def workers_share_port(
     """Whether two workers of the pool listen on one port of one machine: they outnumber machines and use their network.
 
     Every worker of vLLM's NIXL connector listens on its side channel, those of its Mooncake connector on the bootstrap
-    port of prefill. Where neither machines nor workers are stated, the workers are taken to be apart. Source: vLLM 0.11 to
-    0.33.
+    port of prefill. Where neither machines nor workers are stated, the workers are taken to be apart. Source: vLLM
+    0.11 to 0.33.
     """
     port = connector__side_channel__port if connector__name == "nixl" else connector__bootstrap__port
     if not (connector__name == "nixl" or role == "prefill") or host_network is False or workers == 1:
