@@ -115,12 +115,21 @@ def engine_spans_hosts(
 ) -> Truth:
     """Whether the ranks of one engine run on several machines: the pool has more hosts than engines.
 
-    Each data-parallel rank of each worker is an engine of its own. Where the machines are not stated, or not more than
-    the engines, each is taken to stay on one.
+    Each data-parallel rank of each worker is an engine of its own. Where neither machines nor workers are stated, or
+    the machines are not more than the engines, each is taken to stay on one.
     """
-    if not isinstance(hosts, tuple) or not isinstance(workers, int) or parallelism__tp * parallelism__pp == 1:
+    if parallelism__tp * parallelism__pp == 1 or (isinstance(hosts, tuple) and len(hosts) == 1):
         return False
+    if not isinstance(hosts, tuple) or not isinstance(workers, int):
+        return _open_unless_silent(hosts, workers)
     return len(hosts) > workers * parallelism__dp
+
+
+def _open_unless_silent(hosts: Value, workers: Value) -> Truth:
+    """Return no where a pool says nothing of its machines, else that half of it is not enough."""
+    if isinstance(hosts, Unknown) and isinstance(workers, Unknown):
+        return False
+    return Unknown("how the workers lie on the machines is not known")
 
 
 _LISTENING = ("connector.side_channel.port", "connector.bootstrap.port")
@@ -144,14 +153,18 @@ def workers_share_port(
     """Whether two workers of the pool listen on one port of one machine: they outnumber machines and use their network.
 
     Every worker of vLLM's NIXL connector listens on its side channel, those of its Mooncake connector on the bootstrap
-    port of prefill. Where machines, workers or their network are not stated, the workers are taken to be apart. Source:
-    vLLM 0.11 to 0.33.
+    port of prefill. Where neither machines nor workers are stated, the workers are taken to be apart. Source: vLLM
+    0.11 to 0.33.
     """
     port = connector__side_channel__port if connector__name == "nixl" else connector__bootstrap__port
-    if not (connector__name == "nixl" or role == "prefill") or host_network is not True:
+    if not (connector__name == "nixl" or role == "prefill") or host_network is False or workers == 1:
         return False
-    if not isinstance(hosts, tuple) or not isinstance(workers, int) or len(hosts) >= workers:
+    if not isinstance(hosts, tuple) or not isinstance(workers, int):
+        return _open_unless_silent(hosts, workers)
+    if len(hosts) >= workers:
         return False
+    if host_network is not True:
+        return Unknown("whether the workers share the network of a machine is not known")
     return True if isinstance(port, int) else Unknown("the port is not known")
 
 

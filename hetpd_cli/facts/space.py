@@ -286,14 +286,11 @@ def _over_choices(
 def _propagated(derivation: Derivation, inputs: tuple[Fact, ...], blocked: list[int]) -> Unknown:
     """Return the unknown that follows from unknown inputs; it has an identity if every input is determined."""
     names = ", ".join(derivation.inputs[index] for index in blocked)
-    parts = []
-    for fact in inputs:
-        if not isinstance(fact.value, Unknown):
-            parts.append(repr(fact.value))
-        elif fact.value.identity is not None:
-            parts.append(fact.value.identity)
-        else:
-            return Unknown(f"not known without {names}")
+    values = [fact.value for fact in inputs]
+    # Values are written out only where a name comes of it: a hostile list is as long as all memory.
+    if any(isinstance(value, Unknown) and value.identity is None for value in values):
+        return Unknown(f"not known without {names}")
+    parts = [str(value.identity) if isinstance(value, Unknown) else repr(value) for value in values]
     return Unknown(f"not known without {names}", None, f"{derivation.path}({','.join(parts)})")
 
 

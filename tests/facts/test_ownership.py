@@ -147,7 +147,8 @@ def test_engines_of_one_id(release, workers, dp, hosts, repeated) -> None:
         (("a", "b"), 1, 8, 2, False),
         (("a",), 1, 16, 1, False),
         (ANY, 1, 1, 1, False),
-        (ANY, 1, 2, 1, False),
+        (ANY, 1, 2, 1, U),
+        (ANY, ANY, 2, 1, False),
     ],
 )
 def test_engines_over_machines(hosts, workers, tp, dp, spans) -> None:
@@ -161,9 +162,10 @@ def test_engines_over_machines(hosts, workers, tp, dp, spans) -> None:
         ("nixl", 2, ("a",), True, 5600, True),
         ("nixl", 2, ("a",), True, ANY, U),
         ("nixl", 2, ("a",), False, 5600, False),
-        ("nixl", 2, ("a",), ANY, 5600, False),
+        ("nixl", 2, ("a",), ANY, 5600, U),
         ("nixl", 2, ("a", "b"), True, 5600, False),
-        ("nixl", 2, ANY, True, 5600, False),
+        ("nixl", 2, ANY, True, 5600, U),
+        ("nixl", ANY, ANY, True, 5600, False),
         ("nixl", 1, ("a",), True, 5600, False),
         ("mooncake", 2, ("a",), True, 5600, True),
     ],
