@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.conformance.judge import Judge, Said, deployment_text, of_text
+from tests.conformance.judge import Judge, Said, deployment_text, of_script
 from tests.conformance.tables import ACCEPT, REJECT, STOPS, WRONG
 
 if TYPE_CHECKING:
@@ -44,9 +44,7 @@ class Comparison(NamedTuple):
 def compare(table: Table, rules: Iterable[Rule] | None = None) -> Comparison:
     """Judge the cases of a table with the built-in rules, or with ``rules``, and collect the differences."""
     if table.family == "config":
-        said = [
-            (row, of_text(deployment_text("config", table.case(row), table.version), "serve.sh")) for row in table.rows
-        ]
+        said = [(row, of_script(deployment_text("config", table.case(row), table.version))) for row in table.rows]
         judged = len(table.rows)
     else:
         judge = Judge(table, rules)

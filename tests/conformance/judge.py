@@ -24,7 +24,7 @@ from hetpd_cli.engine.scopes import Scopes
 from hetpd_cli.engine.verdicts import UNDECIDED, VIOLATED, judge
 from hetpd_cli.facts.space import Scope, Subject
 from hetpd_cli.facts.values import Unknown
-from hetpd_cli.sources.inputs import read_text
+from hetpd_cli.sources.inputs import read_all, read_text
 from hetpd_cli.sources.text import Limits, SourceText
 from tests.conformance.families import FAMILIES
 from tests.conformance.families.transfer_config import script
@@ -416,21 +416,26 @@ def _decoded(path: str, value: Any) -> dict[str, Stated]:
 # -- the whole way ---------------------------------------------------------------------------------------------
 
 
-def of_text(text: str, path: str = "deploy.yaml") -> Said:
-    """Return the verdict on a text by a complete check, with no short cut."""
+def of_text(text: str) -> Said:
+    """Return the verdict on a deployment file by a complete check, with no short cut."""
     from hetpd_cli.rule_examples import report_on
 
-    report = report_on(text, catalogue(), path)
-    by_code = {rule.code: rule for rule in catalogue()}
-    chosen = {rule.code for rule in selected(catalogue())}
-    if path != "deploy.yaml":
-        refusing = [
-            by_code[found.code]
-            for found in report.findings
-            if found.severity == "error" and by_code[found.code].data.get("impact") in REFUSING
-            if found.code in chosen or found.code < "HPD100"
-        ]
-        return Said(REJECT if refusing else ACCEPT, tuple(sorted({rule.code for rule in refusing})))
-    violated = {found.code for found in report.findings} & chosen
-    undecided = {entry.code for entry in report.undecided} & chosen
+    report = report_on(text, catalogue())
+    by_code = {rule.code: rule for rule in selected(catalogue())}
+    violated = {found.code for found in report.findings} & by_code.keys()
+    undecided = {entry.code for entry in report.undecided} & by_code.keys()
     return _said([by_code[code] for code in violated], [by_code[code] for code in undecided])
+
+
+def of_script(text: str) -> Said:
+    """Return the verdict on a script: what its reader says, and the rules about an engine's start."""
+    by_name = {rule.name: rule for rule in catalogue() if rule.over == INPUT}
+    readings = read_all([SourceText("serve.sh", text)], Limits())
+    rules = {rule.code: rule for rule in selected(catalogue()) if rule.over == "pool" and rule.code >= "HPD520"}
+    said = [by_name[problem.rule] for reading in readings for problem in reading.problems if problem.rule in by_name]
+    violated = {rule.code for rule in said if rule.severity == "error" and rule.data.get("impact") in REFUSING}
+    for reading in readings:
+        for deployment in reading.deployments:
+            for scope in Scopes(deployment).of("pool"):
+                violated |= {code for code, rule in rules.items() if judge(rule, scope).outcome == VIOLATED}
+    return Said(REJECT if violated else ACCEPT, tuple(sorted(violated)))

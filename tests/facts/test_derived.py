@@ -230,6 +230,8 @@ def test_leases(lease, beat, extension) -> None:
         ({"model.hybrid": True}, True),
         ({"model.hybrid": False}, U),
         ({"model.attention.sliding_window": 4096, "model.hybrid": False}, True),
+        ({"model.attention.sliding_window": NONE, "model.hybrid": False}, False),
+        ({"model.attention.sliding_window": NONE, "model.hybrid": True}, True),
         ({"model.id": "Qwen/Qwen3-32B"}, False),
         ({"model.id": "Qwen/Qwen3-32B", "model.hybrid": True}, True),
         ({"model.id": "in-house/thing", "model.hybrid": False}, U),

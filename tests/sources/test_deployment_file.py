@@ -375,3 +375,11 @@ def test_what_stands_twice_counts_once(part, message) -> None:
     assert [(found.code, found.message) for found in report.findings] == [("HPD012", message)]
     assert len(report.findings[0].places) == 2
     assert report.inputs[0].boundaries == ("p -> d",)
+
+
+def test_a_number_with_a_word_for_none() -> None:
+    text = "hetpd: 1\npools: [{name: p, role: prefill, model: {attention: {sliding_window: none}}}]\n"
+    assert stated(text, "p", "model.attention.sliding_window").value is NONE
+    assert faults(text) == []
+    other = "hetpd: 1\npools: [{name: p, role: prefill, model: {attention: {kv_heads: none}}}]\n"
+    assert [rule for rule, _ in faults(other)] == ["wrong-type"]

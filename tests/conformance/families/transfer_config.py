@@ -40,15 +40,11 @@ def object_of(case: Case) -> dict[str, Any]:
 
 
 def script(case: Case, version: str) -> str:
-    """Return the start of a prefill engine with the configuration of ``case``, and of a decode engine that is right."""
-    image = f"vllm/vllm-openai:v{version}"
-    start = "docker run --gpus all --network host -e VLLM_NIXL_SIDE_CHANNEL_PORT="
-    text = json.dumps(object_of(case))
-    return (
-        f"{start}5600 {image} --model Qwen/Qwen3-32B --port 8100 --kv-transfer-config '{text}' &\n"
-        f"{start}5700 {image} --model Qwen/Qwen3-32B --port 8200 "
-        """--kv-transfer-config '{"kv_connector":"NixlConnector","kv_role":"kv_consumer"}' &\n"""
-    )
+    """Return the start of an engine with the configuration of ``case``, and of a decode engine that is right."""
+    start = f"docker run --gpus all --network host vllm/vllm-openai:v{version} --model Qwen/Qwen3-32B"
+    decode = {"kv_connector": "NixlConnector", "kv_role": "kv_consumer"}
+    lines = [f"{start} --kv-transfer-config '{json.dumps(one)}' &" for one in (object_of(case), decode)]
+    return "\n".join(lines) + "\n"
 
 
 def _no_fields(_case: Case, _version: str) -> tuple[Fields, Fields]:
