@@ -249,7 +249,9 @@ class _Reader:
         self.memory = judge.memory
         self.frames: list[dict[Key, None]] = [{}]
         self.asked: dict[Name, Fact] = {}
-        self.scopes = Scopes(judge.deployment(sides, self.note))
+        # A subject keeps what it looks facts up by: it has to be the stand-in from the start.
+        with self:
+            self.scopes = Scopes(judge.deployment(sides, self.note))
         boundary = self.scopes.boundaries[0].subjects
         self.names = {subject: prefix for prefix, subject in boundary.items()}
 
