@@ -115,6 +115,19 @@ def encoder_decoder(model__id: str) -> Truth | Found:
 
 @derived(
     "pool",
+    "engine.hybrid_manager_fits",
+    result="boolean",
+    lenient=("engine.hybrid_kv_manager", "connector.takes_hybrid_kv"),
+)
+def hybrid_manager_fits(engine__hybrid_kv_manager: Value, connector__takes_hybrid_kv: Value) -> Truth:
+    """Whether the connector has no quarrel with the hybrid KV cache manager; one that is left to vLLM always fits."""
+    if isinstance(engine__hybrid_kv_manager, Unknown) and engine__hybrid_kv_manager.left:
+        return True
+    return any_true([negate(engine__hybrid_kv_manager), connector__takes_hybrid_kv])
+
+
+@derived(
+    "pool",
     "engine.conv_state_layout",
     lenient=("engine.built_for", "env.VLLM_SSM_CONV_STATE_LAYOUT"),
 )
