@@ -259,16 +259,26 @@ def _slots(*values: Value) -> Value:
         return Unknown("a tensor parallel size is not known")
     if max(prefill_tp, decode_tp) % min(prefill_tp, decode_tp):
         return FIT
+    if per_head is None and block not in {None, 1} and (prefill_tp == decode_tp or EARLY not in regimes(version)):
+        return agreed({REFUSED, MISREAD})
     if per_head is None or block is None:
         return Unknown("the element type or the block size of a side is not known")
+    if isinstance(heads, int):
+        totals: tuple[int, ...] = (heads,)
+    elif prefill_tp == decode_tp:
+        totals = (1, prefill_tp)
+    else:
+        totals = ()
     outcomes = set()
     for kind in splits(split):
-        if kind != LATENT and not isinstance(heads, int):
+        if kind != LATENT and not totals:
             return Unknown("the KV heads of the model are not known")
-        total = heads if isinstance(heads, int) else 1
         nvfp4 = dtype == "nvfp4" and kind != LATENT
-        slots = _Slots((prefill_tp, decode_tp), total, latent=kind == LATENT, recurrent=kind == RECURRENT, nvfp4=nvfp4)
-        outcomes |= {slots.outcome(regime, per_head, block) for regime in regimes(version)}
+        for total in totals or (1,):
+            slots = _Slots(
+                (prefill_tp, decode_tp), total, latent=kind == LATENT, recurrent=kind == RECURRENT, nvfp4=nvfp4
+            )
+            outcomes |= {slots.outcome(regime, per_head, block) for regime in regimes(version)}
     return agreed(outcomes)
 
 
@@ -284,6 +294,15 @@ add(
         "text",
     )
 )
+
+
+@derived("handoff", "mooncake_takes_lengths", result="boolean", lenient=("mooncake_slots",))
+def mooncake_takes_lengths(mooncake_slots: Value) -> Truth:
+    """Whether the lengths are not refused; not where they are refused or misread by what is not known."""
+    if isinstance(mooncake_slots, Unknown):
+        wrong = bool(mooncake_slots.candidates) and set(mooncake_slots.candidates or ()) <= {REFUSED, MISREAD}
+        return False if wrong else UNDECIDED
+    return mooncake_slots != REFUSED
 
 
 @derived("handoff", "mooncake_misreads", result="boolean", lenient=("mooncake_slots", "one_kv_dtype"))

@@ -189,15 +189,16 @@ add(
 )
 
 
-_ELSEWHERE = ("vllm_mooncake", "mooncake_slots", "vllm_moriio", "moriio_blocks")
+_ELSEWHERE = ("vllm_mooncake", "mooncake_takes_lengths", "vllm_moriio", "moriio_blocks")
 
 
 @derived("handoff", "settled_elsewhere", result="boolean", lenient=_ELSEWHERE)
-def settled_elsewhere(vllm_mooncake: Value, mooncake_slots: Value, vllm_moriio: Value, moriio_blocks: Value) -> bool:
+def settled_elsewhere(
+    vllm_mooncake: Value, mooncake_takes_lengths: Value, vllm_moriio: Value, moriio_blocks: Value
+) -> bool:
     """Whether a connector with rules of its own is known to take or to refuse the two block sizes."""
-    return (vllm_mooncake is True and not isinstance(mooncake_slots, Unknown)) or (
-        vllm_moriio is True and not isinstance(moriio_blocks, Unknown)
-    )
+    pairs = ((vllm_mooncake, mooncake_takes_lengths), (vllm_moriio, moriio_blocks))
+    return any(ours is True and not isinstance(found, Unknown) for ours, found in pairs)
 
 
 @derived("handoff", "moriio_misreads", result="boolean", lenient=("moriio_blocks", "one_kv_dtype"))

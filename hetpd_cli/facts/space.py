@@ -27,7 +27,7 @@ MAX_JOINT_CHOICES = 64
 """Joint choices of unknown inputs that are tried one by one; beyond it the result is plainly unknown."""
 
 
-UNSET_IS_NONE = ("env.", "connector.env.", "connector.extra.")
+UNSET_IS_NONE = ("env.", "connector.env.", "connector.extra.", "connector.held.engine_id")
 """Free mappings: in a closed scope a key that is not there is known not to be set."""
 
 

@@ -124,7 +124,7 @@ FAULTS: list[tuple[str, Fields, Fields, str, str]] = [
     ("nixl-release", {}, _block(32), "HPD232", "4:32"),
     ("nixl-release", _block(32), {}, "HPD202", "3:32"),
     ("mooncake", FP8, {}, "HPD230", "3:fp8"),
-    ("mooncake", _block(64), _block(128), "HPD202", "4:128"),
+    ("mooncake", _block(64), _block(128), "HPD260", "4:128"),
     ("mooncake", {"connector": "{name: mooncake, role: kv_consumer}"}, {}, "HPD511", "3:kv_consumer"),
     ("sglang", FP8, {}, "HPD230", "3:fp8"),
     ("sglang", {}, _block(64), "HPD231", "4:64"),

@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from hetpd_cli.deployment import DECODE, PREFILL, Stated
-from hetpd_cli.facts.values import NONE, Unknown
+from hetpd_cli.facts.values import Unknown
 from hetpd_cli.fields import resolve, schema_part
 from hetpd_cli.sources.commands.json_values import (
     BOOLEAN,
@@ -200,9 +200,7 @@ class _Reading:
             self.settings.known("connector.held.classes", held, children.place, children.source)
         ids = [child.get("engine_id") for child in children.items]
         given = next((one for one in ids if one is not None and one.kind == "scalar"), None)
-        if given is None:
-            self.settings.known("connector.held.engine_id", NONE, children.place, children.source)
-        else:
+        if given is not None:
             self._word("connector.held.engine_id", given, given.source)
 
     def _where(self, key: str) -> str:
