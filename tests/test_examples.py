@@ -119,7 +119,7 @@ def test_a_pair_at_odds_gives_two_findings_with_both_places_and_what_is_undecide
         ("HPD212", ["decode.engine.max_context_tokens", "prefill.engine.max_context_tokens"]),
         ("HPD265", ["pool.engine.version", "pool.kv.kernel_block_size"]),
         ("HPD503", ["decode.engine.version"]),
-        ("HPD525", ["pool.engine.hybrid_kv_manager", "pool.engine.version", "pool.connector.class"]),
+        ("HPD525", ["pool.engine.hybrid_kv_manager", "pool.engine.version", "pool.connector.class_name"]),
         ("HPD529", ["pool.engine.attention_backend", "pool.engine.version", "pool.engine.attention_backend"]),
         (
             "HPD530",

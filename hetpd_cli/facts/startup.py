@@ -40,8 +40,10 @@ _NEVER_HYBRID_CLASS = ("ExampleConnector", "SharedStorageConnector", "FlexKVConn
 _HYBRID_PLATFORMS = ("cuda", "rocm", "xpu", "cpu")
 
 
-@derived("pool", "connector.takes_hybrid_kv", result="boolean", lenient=("connector.class",))
-def takes_hybrid_kv(engine__name: str, engine__version: str, connector__name: str, connector__class: Value) -> Truth:
+@derived("pool", "connector.takes_hybrid_kv", result="boolean", lenient=("connector.class_name",))
+def takes_hybrid_kv(
+    engine__name: str, engine__version: str, connector__name: str, connector__class_name: Value
+) -> Truth:
     """Whether the connector takes KV of several groups, which the hybrid KV cache manager makes (vLLM, SupportsHMA).
 
     MultiConnector does if all that it holds do.
@@ -52,10 +54,10 @@ def takes_hybrid_kv(engine__name: str, engine__version: str, connector__name: st
     if connector__name in _NEVER_HYBRID:
         return False
     since = _HYBRID_SINCE.get(connector__name)
-    if connector__name in {"offloading", "other"} and isinstance(connector__class, str):
-        if connector__class in _NEVER_HYBRID_CLASS:
+    if connector__name in {"offloading", "other"} and isinstance(connector__class_name, str):
+        if connector__class_name in _NEVER_HYBRID_CLASS:
             return False
-        since = _HYBRID_SINCE_OF_CLASS.get(connector__class)
+        since = _HYBRID_SINCE_OF_CLASS.get(connector__class_name)
     elif connector__name == "offloading" and version_in(engine__version, ">=0.19,<0.21"):
         since = None
     return unknown if since is None else version_in(engine__version, since)

@@ -93,7 +93,7 @@ WORDS: dict[str, tuple[Any, ...]] = {
     "engine.attention_backend": ("FLASH_ATTN", "flash_attn", "FLASHINFER", "ROCM_AITER_FA", "ROCM_ATTN", "TRITON_MLA"),
     "speculative.method": ("ngram", "eagle3", "mtp", "ours", NONE),
     "precision.method": ("awq", "AWQ", "fp8", "modelopt", "compressed-tensors"),
-    "connector.class": ("NixlConnector", "SimpleCPUOffloadConnector", "ExampleConnector"),
+    "connector.class_name": ("NixlConnector", "SimpleCPUOffloadConnector", "ExampleConnector"),
     "connector.protocol": ("rdma", "tcp"),
     "engine.built_for": ("cuda", "cpu"),
     "env.PYTORCH_CUDA_ALLOC_CONF": ("expandable_segments:True", "max_split_size_mb:64", NONE),

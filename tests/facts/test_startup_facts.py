@@ -53,7 +53,7 @@ def test_a_connector_that_holds_others_may_turn_it_off() -> None:
     ],
 )
 def test_classes_that_take_hybrid_kv(name, of_class, version, takes) -> None:
-    leaves = {"connector__name": name, "connector__class": of_class, "engine__version": version}
+    leaves = {"connector__name": name, "connector__class_name": of_class, "engine__version": version}
     assert fact("connector.takes_hybrid_kv", **leaves) is takes
 
 

@@ -219,7 +219,7 @@ class _Reading:
         if source in MODES:
             settings.known("connector.mode", MODES[source], name.place, source)
         if name.kind == "scalar" and not is_open(name):
-            settings.known("connector.class", source, name.place, source)
+            settings.known("connector.class_name", source, name.place, source)
 
     def _hybrid_manager(self, node: Node) -> None:
         """State that the hybrid KV cache manager is unknown where one of several connectors may turn it off."""

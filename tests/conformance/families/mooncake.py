@@ -49,7 +49,7 @@ def _fields(case: Case, version: str) -> tuple[Fields, Fields]:
         "engine.attention_backend": "FLASH_ATTN",
         "speculative.method": "none",
         "connector.name": "mooncake",
-        "connector.class": "MooncakeConnector",
+        "connector.class_name": "MooncakeConnector",
         "connector.mode": "push",
         "connector.protocol": "rdma",
         "connector.failure_policy": "fail",

@@ -44,7 +44,7 @@ def _fields(case: Case, version: str) -> tuple[Fields, Fields]:
         "engine.attention_backend": "ROCM_AITER_FA",
         "speculative.method": "none",
         "connector.name": "moriio",
-        "connector.class": "MoRIIOConnector",
+        "connector.class_name": "MoRIIOConnector",
         "connector.protocol": "rdma",
         "connector.failure_policy": "fail",
         "connector.buffer_device": "device",

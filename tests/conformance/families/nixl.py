@@ -26,7 +26,7 @@ def _connector(transfer: str, role: str) -> Fields:
     name, mode, bidirectional = TRANSFERS[transfer][role == "consumer"]
     return {
         "connector.name": "nixl",
-        "connector.class": name,
+        "connector.class_name": name,
         "connector.mode": mode,
         "connector.bidirectional": bidirectional,
         "connector.role": role,

@@ -236,7 +236,7 @@ def test_transfer_config() -> None:
     assert isinstance(values.pop("connector.engine_id"), Unknown)
     assert values == {
         "connector.name": "nixl",
-        "connector.class": "NixlPushConnector",
+        "connector.class_name": "NixlPushConnector",
         "connector.mode": "push",
         "connector.role": "consumer",
         "connector.buffer_device": "host",
@@ -572,7 +572,7 @@ def test_the_protocol_of_a_connector(name, extra, protocol) -> None:
     text = f'{{"kv_connector":"{name}","kv_role":"kv_both","kv_connector_extra_config":{{{extra}}}}}'
     found = stated(read(f"vllm serve m --kv-transfer-config '{text}'"))
     assert found.get("connector.protocol") == protocol
-    assert found["connector.class"] == name
+    assert found["connector.class_name"] == name
 
 
 @pytest.mark.parametrize(("version", "known"), [("0.21.0", True), ("0.22.0", False), (None, True)])
