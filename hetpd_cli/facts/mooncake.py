@@ -451,8 +451,37 @@ def mooncake_groups(
     )
 
 
-LOCAL_PROTOCOLS: Final = ("nvlink_intra", "xgmi")
-"""Transports that do not leave a machine (Mooncake's nvlink_intra; MoRI-IO's xgmi)."""
+_KEEPS_KV: Final = ("eagle", "eagle3", "mtp", "dflash", "dspark", "draft_model")
+_KEEPS_NONE: Final = ("ngram", "ngram_gpu", "suffix", "medusa", "mlp_speculator")
+_DRAFTS = ("prefill.engine.version", "prefill.speculative.method", "decode.speculative.method")
+
+
+def keeps_kv(method: Value) -> Truth:
+    """Tell whether drafts of this method keep KV in layers of their own (vLLM 0.24 to 0.33, config/speculative.py)."""
+    if method is NONE or method in _KEEPS_NONE:
+        return False
+    return True if method in _KEEPS_KV else UNDECIDED
+
+
+@derived("handoff", "mooncake_draft_layers", result="boolean", lenient=_DRAFTS)
+def mooncake_draft_layers(
+    prefill__engine__version: Value, prefill__speculative__method: Value, decode__speculative__method: Value
+) -> Truth:
+    """Whether decode has the layers of drafts that prefill sends: one method, or none of prefill's own.
+
+    From 0.19 to 0.23 both sides have to have as many layers. Source: vLLM 0.19 to 0.33,
+    `_validate_asymmetric_region_lengths`, `_align_transfer_regions` (0.24 to 0.33).
+    """
+    ours, theirs = keeps_kv(prefill__speculative__method), keeps_kv(decode__speculative__method)
+    one = equal(prefill__speculative__method, decode__speculative__method)
+    results = set()
+    for regime in regimes(prefill__engine__version):
+        by_name: Truth = regime == BY_HEADS or UNDECIDED
+        if regime == BY_TP and isinstance(prefill__engine__version, str) and is_version(prefill__engine__version):
+            by_name = version_in(prefill__engine__version, ">=0.24")
+        sent = any_true([all_true([by_name, negate(ours)]), all_true([negate(ours), negate(theirs)])])
+        results.add(True if regime == EARLY else any_true([one, sent]))
+    return results.pop() if len(results) == 1 else UNDECIDED
 
 
 @derived("handoff", "held_as_long", result="boolean", lenient=(

@@ -316,7 +316,7 @@ def test_pipelines(engine, connector, prefill, decode, taken) -> None:
         ("0.22.0", "nixl", True, False, False),
         ("0.27.0", "nixl", True, False, False),
         ("0.28.0", "nixl", True, True, False),
-        ("0.33.0", "mooncake", False, U, True),
+        ("0.33.0", "mooncake", False, False, True),
         ("0.33.0", "moriio", False, U, True),
         ("9.9.0", "nixl", U, U, U),
     ],

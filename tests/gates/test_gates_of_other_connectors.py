@@ -51,6 +51,12 @@ GATES = {
     "HPD261 copies of one head into blocks of two": ("HPD261", "0.29.0", "0.30.0", lambda v: mooncake(v, tp=(16, 4))),
     "HPD263 stages": ("HPD263", "0.23.0", "0.24.0", lambda v: mooncake(v, prefill="2")),
     "HPD263 stages of decode": ("HPD263", "0.29.0", "0.30.0", lambda v: mooncake(v, decode="2")),
+    "HPD264 drafts of decode alone": (
+        "HPD264",
+        "0.23.0",
+        "0.24.0",
+        lambda v: mooncake(v).replace("{name: d,", "{name: d, speculative: {method: eagle3},"),
+    ),
     "HPD265 kernel blocks": (
         "HPD265",
         "0.29.0",
