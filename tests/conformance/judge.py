@@ -45,7 +45,24 @@ REFUSING = frozenset({"refused", "crash", "hang"})
 SILENT = "silent"
 """Impact of a rule that says that the output is wrong. Warnings count: what goes wrong with some prompts only is one."""
 
-LAUNCH = frozenset({"HPD113", "HPD114", "HPD501", "HPD502", "HPD503", "HPD506", "HPD507", "HPD511", "HPD514"})
+LAUNCH = frozenset(
+    {
+        "HPD113",
+        "HPD114",
+        "HPD501",
+        "HPD502",
+        "HPD503",
+        "HPD506",
+        "HPD507",
+        "HPD511",
+        "HPD514",
+        "HPD312",
+        "HPD548",
+        "HPD549",
+        "HPD551",
+        "HPD552",
+    }
+)
 """Rules beside those of the representation (HPD2xx) and of an engine's start (HPD520 to HPD539) that speak of what the
 functions decide. The others are about placement, addresses, ports, time, capacity, routers and load, of which no
 function that gave a verdict knows: they say nothing about its cases, and the cases state nothing for them."""

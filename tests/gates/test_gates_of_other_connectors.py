@@ -70,8 +70,8 @@ GATES = {
         lambda v: deployment(v, READS, model=MLA, kv="{dtype: bf16, block_size: 64}", tp=(8, 4)),
     ),
     "HPD270 a writer of heads": ("HPD270", "0.32.0", "0.33.0", lambda v: deployment(v, WRITES, tp=(8, 4))),
-    "HPD275 keys of the proxy": (
-        "HPD275",
+    "HPD549 keys of the proxy": (
+        "HPD549",
         "0.27.0",
         "0.28.0",
         lambda v: deployment(v, "{name: moriio, mode: push, extra: {http_port: 8100}}"),
@@ -88,8 +88,8 @@ GATES = {
         "0.33.0",
         lambda v: deployment(v, WRITES, model=KDA.replace("head_dim: 128", "head_dim: 128, sliding_window: none")),
     ),
-    "HPD282 blocks were counted": (
-        "HPD282",
+    "HPD552 blocks were counted": (
+        "HPD552",
         "0.13.0",
         "0.14.0",
         lambda v: deployment(v, "{name: offloading, extra: {cpu_bytes_to_use: 1000000000}}"),
@@ -154,7 +154,7 @@ def two(prefill: str, decode: str) -> str:
     ],
 )
 def test_messages_of_two_releases_of_mooncake(prefill: str, decode: str, read: bool) -> None:
-    assert ("HPD266" not in codes(two(prefill, decode))) is read
+    assert ("HPD548" not in codes(two(prefill, decode))) is read
 
 
 @pytest.mark.parametrize(
