@@ -144,16 +144,12 @@ class Decoder:
         if "x-unit" in part and part.get("x-none") is not None and node.source == part["x-none"]:
             return NONE
         if "x-unit" in part and not isinstance(node.value, bool):
-            if part.get("x-none") is not None and node.source == part["x-none"]:
-                return NONE
             return self._quantity(node, part, where)
         if part.get("x-text") or part.get("type") == "string":
             return self._text(node, part, where)
         return self._plain(node, part, where)
 
     def _quantity(self, node: Node, part: dict[str, Any], where: str) -> Value:
-        if isinstance(node.value, str) and node.value == part.get("x-none"):
-            return NONE
         if isinstance(node.value, str) and "anyOf" not in part:
             self.wrong_type(node, where, _expected(part))
             return UNDECODABLE

@@ -123,7 +123,7 @@ def test_without_a_deciding_fact_a_finding_becomes_undecided(code, example) -> N
             left = judge(rule, scope.without(gone)).outcome
             assert left in {UNDECIDED, VIOLATED}, leaves[0].name
             outcomes.append(left)
-        assert outcomes.count(VIOLATED) <= 1
+        assert UNDECIDED in outcomes
 
 
 @pytest.mark.parametrize(("code", "example"), JUDGED, ids=_ids(JUDGED))

@@ -54,31 +54,21 @@ def test_a_variable_counts_before_the_default_timer() -> None:
     ("release", "manager", "grouped", "lost"),
     [
         ("0.24.0", True, True, True),
-        ("0.24.0", LEFT, True, True),
         ("0.24.0", False, True, False),
         ("0.24.0", True, False, False),
         ("0.24.0", ANY, True, U),
         ("0.24.0", True, ANY, U),
-        ("0.21.0", LEFT, True, False),
         ("0.21.0", True, True, True),
         ("0.17.0", True, True, False),
         ("0.18.0", True, True, True),
-        ("0.29.0", LEFT, True, True),
-        ("0.30.0", LEFT, True, False),
+        ("0.29.0", True, True, True),
+        ("0.30.0", True, True, False),
         ("main", True, True, U),
     ],
 )
 def test_which_failed_loads_are_lost(release, manager, grouped, lost) -> None:
     leaves = VLLM | {"engine.version": release, "model.id": "own/x", "model.grouped_kv": grouped}
     assert of_pool(leaves | {"engine.hybrid_kv_manager": manager}, "connector.loses_failed_loads") == lost
-
-
-def test_chunked_attention_may_turn_the_manager_off() -> None:
-    leaves = VLLM | {"model.grouped_kv": True, "engine.hybrid_kv_manager": LEFT}
-    assert (
-        of_pool(leaves | {"model.id": "meta-llama/Llama-4-Scout-17B-16E-Instruct"}, "connector.loses_failed_loads") == U
-    )
-    assert of_pool(leaves | {"connector.name": "mooncake"}, "connector.loses_failed_loads") is False
 
 
 @pytest.mark.parametrize(
