@@ -23,6 +23,7 @@ def _release(text: str) -> tuple[int, ...] | None:
     return tuple(numbers)
 
 
+@lru_cache(maxsize=4096)
 def is_version(text: str) -> bool:
     """Tell whether ``text`` is a PEP 440 version."""
     if len(text) > LONGEST:

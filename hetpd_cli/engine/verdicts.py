@@ -12,7 +12,7 @@ from hetpd_cli.tables import covers
 from hetpd_cli.versions import is_version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from hetpd_cli.engine.catalogue import Rule
     from hetpd_cli.facts.space import Fact, Scope, Subject
@@ -306,12 +306,13 @@ def reasons(verdict: Verdict) -> list[str]:
     return list(found)
 
 
-def _statable(fact: Fact) -> Iterator[Fact]:
-    """Yield the unknown facts behind ``fact`` that are fields of a deployment, the nearest ones only."""
-    if not fact.unknown:
-        return
-    if not fact.inputs or field(fact.owner.kind, fact.path) is not None:
-        yield fact
-        return
-    for behind in fact.inputs:
-        yield from _statable(behind)
+def _statable(fact: Fact) -> tuple[Fact, ...]:
+    """Return the unknown facts behind ``fact`` that are fields of a deployment, the nearest ones only."""
+    if fact.statable is None:
+        if not fact.unknown:
+            fact.statable = ()
+        elif not fact.inputs or field(fact.owner.kind, fact.path) is not None:
+            fact.statable = (fact,)
+        else:
+            fact.statable = tuple(dict.fromkeys(one for behind in fact.inputs for one in _statable(behind)))
+    return fact.statable

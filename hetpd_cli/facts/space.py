@@ -35,10 +35,23 @@ class Fact:
     """A named value with unit, origin and place.
 
     ``owner`` is the subject it belongs to. ``inputs`` are the facts it was derived from, ``behind`` those that a
-    default rests on.
+    default rests on. ``statable`` is for what asks which fields would settle an unknown, once it has found out.
     """
 
-    __slots__ = ("_support", "behind", "inputs", "note", "origin", "owner", "path", "place", "unit", "value", "written")
+    __slots__ = (
+        "_support",
+        "behind",
+        "inputs",
+        "note",
+        "origin",
+        "owner",
+        "path",
+        "place",
+        "statable",
+        "unit",
+        "value",
+        "written",
+    )
 
     def __init__(self, owner: Subject, path: str, value: Value, origin: str) -> None:
         self.owner = owner
@@ -52,6 +65,7 @@ class Fact:
         self.inputs: tuple[Fact, ...] = ()
         self.behind: tuple[Fact, ...] = ()
         self._support: frozenset[Fact] | None = None
+        self.statable: tuple[Fact, ...] | None = None
 
     @property
     def unknown(self) -> bool:

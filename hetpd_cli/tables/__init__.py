@@ -5,7 +5,7 @@ A missing cell or row is unknown, never no.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hetpd_cli.facts.registry import Default
@@ -177,6 +177,7 @@ def lifecycle(engine: str, connector: str | None, mode: str | None, version: str
     return None
 
 
+@lru_cache(maxsize=4096)
 def covers(spec: str, version: str | None) -> bool:
     """Tell whether the releases ``spec`` take in ``version``.
 
