@@ -87,7 +87,7 @@ def test_the_json_of_rules_keeps_its_schema(hetpd) -> None:
     assert (rule["family"], rule["cell"], rule["impact"]) == ("representation", "T4", "refused")
     (covered,) = rule["covers"]["vllm"]
     assert covered.startswith("<0.")
-    assert "prefill.kv.block_size" in rule["reads"]
+    assert "handoff.takes_blocks" in rule["reads"]
 
 
 @pytest.mark.parametrize("columns", [80, 120])

@@ -162,12 +162,12 @@ def test_findings_fail_the_job_and_stand_in_every_report(action, faulty) -> None
         "errors": "1",
         "warnings": "0",
     }
-    assert [result["ruleId"] for result in _json(ran, "sarif-file")["runs"][0]["results"]] == ["HPD201"]
-    assert [found["code"] for found in _json(ran, "json-file")["findings"]] == ["HPD201"]
+    assert [result["ruleId"] for result in _json(ran, "sarif-file")["runs"][0]["results"]] == ["HPD229"]
+    assert [found["code"] for found in _json(ran, "json-file")["findings"]] == ["HPD229"]
     report = Path(ran.outputs["report-file"]).read_text(encoding="utf-8")
     assert report.startswith("<!-- hetpd -->\n")
     assert ran.summary == report
-    assert "error[HPD201]" in ran.log
+    assert "error[HPD229]" in ran.log
     annotations = commands(ran.log)
     assert annotations[0].startswith("::error ")
     assert all(ANNOTATION.match(line) and "file=k8s/" in line for line in annotations)
@@ -199,8 +199,8 @@ def test_everything_can_be_switched_off(action, faulty) -> None:
         ({"fail_on": "never"}, "0"),
         ({"paths": "clean.yaml other"}, "0"),
         ({"paths": "clean.yaml\nk8s/prefill.yaml\n"}, "1"),
-        ({"args": "--ignore kv-dtype-mismatch"}, "0"),
-        ({"args": "--ignore 'kv-dtype-mismatch'\n--quiet"}, "0"),
+        ({"args": "--ignore kv-dtype-word-mismatch"}, "0"),
+        ({"args": "--ignore 'kv-dtype-word-mismatch'\n--quiet"}, "0"),
         ({"config": "strict.toml", "paths": "clean.yaml"}, "2"),
         ({"fail_on": "everything"}, "2"),
         ({"paths": "nowhere.yaml"}, "3"),

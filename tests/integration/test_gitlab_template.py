@@ -129,9 +129,9 @@ def test_the_installation_is_compiled(installed) -> None:
 def test_findings_fail_the_job_and_stand_in_both_reports(installed, faulty, shell) -> None:
     done = check(installed, faulty, shell)
     assert done.returncode == 1, done.stdout
-    assert "error[HPD201]" in done.stdout
+    assert "error[HPD229]" in done.stdout
     assert quality(faulty)
-    assert "HPD201" in ElementTree.tostring(junit(faulty), encoding="unicode")
+    assert "HPD229" in ElementTree.tostring(junit(faulty), encoding="unicode")
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -147,7 +147,7 @@ def test_a_clean_repository_passes(installed, clean, shell) -> None:
         ({"paths": "clean.yaml other"}, 0),
         ({"paths": "k8s/decode.yaml"}, 1),
         ({"fail_on": "never"}, 0),
-        ({"args": "--ignore kv-dtype-mismatch --quiet"}, 0),
+        ({"args": "--ignore kv-dtype-word-mismatch --quiet"}, 0),
         ({"paths": "*.yaml"}, 3),
     ],
 )

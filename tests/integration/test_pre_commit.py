@@ -76,7 +76,7 @@ def test_a_faulty_pair_fails_at_both_places(pre_commit, faulty) -> None:
     done = pre_commit(faulty, "--all-files")
     assert done.returncode == 1, done.stdout
     assert "exit code: 1" in done.stdout
-    assert done.stdout.count("error[HPD201]") == 1
+    assert done.stdout.count("error[HPD229]") == 1
     assert "k8s/prefill.yaml:20:" in done.stdout
     assert "k8s/decode.yaml:20:" in done.stdout
 

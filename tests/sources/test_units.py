@@ -28,7 +28,8 @@ def quantities() -> dict[str, tuple[str, str]]:
     return found
 
 
-QUANTITIES = quantities()
+QUANTITIES = {name: one for name, one in quantities().items() if name != "window"}
+"""Units of the schema. A window is tokens, or a word that the decoder takes before any unit."""
 
 
 def read(text: str, unit: str) -> int | float | UnitError:
