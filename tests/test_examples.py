@@ -117,10 +117,8 @@ def test_a_pair_at_odds_gives_two_findings_with_both_places_and_what_is_undecide
     assert [len(finding.places) for finding in report.findings] == [2, 2]
     assert [(entry.code, [need.fact for need in entry.needs]) for entry in report.undecided] == [
         ("HPD212", ["decode.engine.max_context_tokens", "prefill.engine.max_context_tokens"]),
-        ("HPD265", ["pool.engine.version", "pool.kv.kernel_block_size"]),
         ("HPD503", ["decode.engine.version"]),
         ("HPD525", ["pool.engine.hybrid_kv_manager", "pool.engine.version", "pool.connector.class_name"]),
-        ("HPD529", ["pool.engine.attention_backend", "pool.engine.version", "pool.engine.attention_backend"]),
         (
             "HPD530",
             [

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hetpd_cli.sources.commands.words import Value
     from hetpd_cli.sources.tree import Node
 
-_READ_OTHERWISE = frozenset({"connectors", "read_mode"})
+_READ_OTHERWISE = frozenset({"connectors", "read_mode", "mooncake_protocol"})
 """Keys of the extra configuration that more than one field comes of."""
 _NO_NAME = re.compile(r"[^A-Za-z0-9_]")
 ARGUMENT = "kv-transfer-config"
