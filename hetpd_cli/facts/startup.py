@@ -260,15 +260,26 @@ _UNCONNECTED = (("ROCM_ATTN", ">=0.23"), ("ROCM_AITER_UNIFIED_ATTN", ">=0.23,<0.
 """Attention backends whose cache no connector can read, with the releases that refuse them beside one."""
 
 
-@derived("pool", "engine.backend_takes_connector", result="boolean", lenient=("engine.attention_backend",))
-def backend_takes_connector(engine__version: str, engine__attention_backend: Value) -> Truth:
+@derived(
+    "pool",
+    "engine.backend_takes_connector",
+    result="boolean",
+    lenient=("engine.version", "engine.attention_backend", "accelerator.platform"),
+)
+def backend_takes_connector(
+    engine__version: Value, engine__attention_backend: Value, accelerator__platform: Value
+) -> Truth:
     """Whether the attention backend runs beside a connector (vLLM 0.23 to 0.33, supports_kv_connector).
 
-    One that is left to vLLM does: it passes over those that do not.
+    One that is left to vLLM does: it passes over those that do not, which are all ROCm's.
     """
+    if accelerator__platform == "cuda":
+        return True
     if isinstance(engine__attention_backend, Unknown):
         return True if engine__attention_backend.left else Unknown("the attention backend is not known")
     spec = dict(_UNCONNECTED).get(str(engine__attention_backend).upper())
     if spec is None:
         return True
-    return not version_in(engine__version, spec) if is_version(engine__version) else Unknown("the release is not known")
+    if not isinstance(engine__version, str) or not is_version(engine__version):
+        return Unknown("the release is not known")
+    return not version_in(engine__version, spec)
