@@ -228,11 +228,12 @@ def _one_length(local: Side, remote: Side) -> Truth:
 
 
 def _one_draft_width(local: Side, remote: Side) -> Truth:
-    """Tell whether the elements of two drafts' KV are as wide, or a side has no draft with KV."""
+    """Tell whether two drafts' KV has elements as wide; true where a side is not known to have one."""
     keeps = all_true([side["speculative.keeps_kv"] for side in (local, remote)])
     words = [_draft_word(side) for side in (local, remote)]
-    alike = True if equal(*words) is True else equal(*(_draft_bytes(side) for side in (local, remote)))
-    return any_true([negate(keeps), alike])
+    if keeps is not True or equal(*words) is True:
+        return True
+    return equal(*(_draft_bytes(side) for side in (local, remote)))
 
 
 def _draft_word(side: Side) -> Value:

@@ -109,7 +109,7 @@ _End = tuple[int, str, int]
 @cache
 def _blocks(local: _End, remote: _End, mla: bool, reads: bool, version: str) -> Verdict | None:
     """Compute the copies of every prompt, by the side that copies; None if blocks hold as many tokens and none fails."""
-    caches = [_cache_of(end, mla) for end in (local, remote)]
+    caches = [_cache_of(end, mla, version) for end in (local, remote)]
     specs = [{LAYER: _spec(end, mla)} for end in (local, remote)]
     refused = 0
     for prompt in PROMPTS:
@@ -123,19 +123,26 @@ def _blocks(local: _End, remote: _End, mla: bool, reads: bool, version: str) -> 
     return ("wrong", "other blocks") if local[0] != remote[0] else None
 
 
-def _cache_of(end: _End, mla: bool) -> torch.Tensor:
+def _cache_of(end: _End, mla: bool, version: str) -> torch.Tensor:
     block, dtype, heads = end
-    shape = (BLOCKS, block, LATENT) if mla else (2, BLOCKS, block, heads, HEAD_DIM)
-    return torch.empty(shape, dtype=DTYPES[dtype], device="meta")
+    latent = (BLOCKS, block, LATENT) if version < "0.33" else (BLOCKS, 1, block, LATENT)
+    return torch.empty(latent if mla else (2, BLOCKS, block, heads, HEAD_DIM), dtype=DTYPES[dtype], device="meta")
 
 
 def _spec(end: _End, mla: bool) -> Any:
     block, dtype, heads = end
-    spec = object.__new__(MLAAttentionSpec if mla else FullAttentionSpec)
-    values = {"block_size": block, "num_kv_heads": 1 if mla else heads, "dtype": DTYPES[dtype]}
-    for name, value in {**values, "head_size": LATENT if mla else HEAD_DIM}.items():
-        object.__setattr__(spec, name, value)
-    return spec
+    width = LATENT if mla else HEAD_DIM
+    values = {
+        "block_size": block,
+        "num_kv_heads": 1 if mla else heads,
+        "num_heads": 1 if mla else heads,
+        "num_states": block,
+        "head_size": width,
+        "dtype": DTYPES[dtype],
+        "state_content_size_bytes": 2 * width,
+    }
+    of_release = MLAAttentionSpec if mla else FullAttentionSpec
+    return object.__new__(type("Spec", (of_release,), values))
 
 
 def _copies(caches: list[Any], specs: list[Any], ids: list[list[int]], mla: bool, reads: bool, version: str) -> None:
