@@ -328,8 +328,8 @@ _TOKENS_FIRST: Final = "NHD"
 def _order(*values: Value) -> Truth:
     """Tell whether heads and tokens of a slot are where decode looks for them: the layout is compared nowhere.
 
-    A latent, and a slot of one head on both sides, has one order. In equal orders, tokens first, a part of the heads
-    is scattered, so both sides have to hold equally many.
+    A latent, and a slot of one head, has one order. In equal orders, tokens first, a part of the heads is scattered, so
+    both sides have to hold equally many.
     """
     prefill_layout, decode_layout, prefill_tp, decode_tp, kind, heads = values
     latent = within(kind, LATENT_KINDS)
@@ -342,9 +342,8 @@ def _order(*values: Value) -> Truth:
         for tp in (prefill_tp, decode_tp)
     ]
     as_many = True if equal(prefill_tp, decode_tp) is True else equal(held[0], held[1])
-    one_head = all_true([equal(held[0], 1), equal(held[1], 1)])
-    heads_first = all_true([negate(tokens_first[0]), negate(tokens_first[1])])
-    return any_true([latent, one_head, heads_first, all_true([one_order, as_many])])
+    in_pieces = all_true([any_true([equal(held[side], 1), negate(tokens_first[side])]) for side in (0, 1)])
+    return any_true([latent, in_pieces, all_true([one_order, as_many])])
 
 
 add(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hetpd_cli.facts.nixl import check, lifted, replicated, since
 from hetpd_cli.facts.truth import all_true, any_true, equal, negate, ordered, within
-from hetpd_cli.facts.values import NONE, Truth, Unknown, Value
+from hetpd_cli.facts.values import NONE, UNDECIDED, Truth, Unknown, Value
 
 if TYPE_CHECKING:
     Side = dict[str, Any]
@@ -110,6 +110,33 @@ def keeps_heads_whole(local: Side, remote: Side) -> Truth:
     return any_true([local["latent_kv"], equal(local[_TP], remote[_TP]), one])
 
 
+@check("takes_nvfp4_heads", (_TP, _HEADS, "kv.dtype"), ("latent_kv",))
+def takes_nvfp4_heads(local: Side, remote: Side) -> Truth:
+    """Whether each side that checks has no NVFP4 pages, or its ranks hold as many KV heads as the other's.
+
+    Source: vLLM 0.33, _validate_remote_agent_handshake, "not supported for NVFP4 KV cache": it asks its own pages only.
+    """
+    return any_true([negate(equal(local["kv.dtype"], "nvfp4")), keeps_heads_whole(local, remote)])
+
+
+_PROCESSED = ("engine.version", "engine.attention_backend", "kv.in_groups")
+
+
+@check("takes_attention_backend", _PROCESSED)
+def takes_attention_backend(local: Side, remote: Side) -> Truth:
+    """Whether no side that checks has to put the other's KV in the order of CPU_ATTN while its KV is in groups.
+
+    Source: vLLM 0.20 to 0.33, _validate_remote_agent_handshake, "heterogeneous attn post process".
+    """
+    backends = [_upper(side["engine.attention_backend"]) for side in (local, remote)]
+    reordered = all_true([equal(backends[0], "CPU_ATTN"), negate(equal(*backends))])
+    return negate(all_true([since(local["engine.version"], "0.20"), local["kv.in_groups"], reordered]))
+
+
+def _upper(word: Value) -> Value:
+    return word.upper() if isinstance(word, str) else word
+
+
 _DRAFT = ("speculative.kv_heads", "speculative.keeps_kv", "model.keeps_state", _TP)
 
 
@@ -155,25 +182,74 @@ _ELEMENT_BYTES = {
 }
 """Bytes of an element with the scales that lie within the block; nvfp4 has one byte of scale for 16 elements."""
 
-_LENGTH = ("kv.dtype", "model.layers", "model.attention.head_dim", _HEADS, _TP, "model.keeps_state")
+_LENGTH = (
+    "kv.dtype",
+    "kv.dtype_word",
+    "model.layers",
+    "model.attention.head_dim",
+    _HEADS,
+    _TP,
+    "model.keeps_state",
+    "speculative.keeps_kv",
+    "speculative.kv_dtype_word",
+)
 
 
 @check("takes_block_bytes", _LENGTH, ("latent_kv",))
 def takes_block_bytes(local: Side, remote: Side) -> Truth:
-    """Whether blocks are as many and as long as the other side expects: layers, element, head size, heads.
+    """Whether blocks are as many and as long as the other side expects: layers, bytes of a token's heads, the draft's.
 
-    Bytes of one token and head x heads of a rank, max(1, heads / TP); not compared where layers keep a state.
+    Bytes of one token are those of an element x head size x heads of a rank, max(1, heads / TP); not compared where
+    layers keep a state. Of drafts the bytes of an element are compared.
     """
-    width = equal(*(_bytes(side["kv.dtype"]) for side in (local, remote)))
-    if equal(local["kv.dtype"], remote["kv.dtype"]) is True:
-        width = True
-    size = _of_one_name(local["model.attention.head_dim"], remote["model.attention.head_dim"])
-    shared = lifted(
-        lambda ours, theirs, tp: _heads(ours, tp) == _heads(theirs, tp), local[_HEADS], remote[_HEADS], remote[_TP]
-    )
-    heads = any_true([local["latent_kv"], equal(local[_HEADS], remote[_HEADS]), shared])
     layers = _of_one_name(local["model.layers"], remote["model.layers"])
-    return all_true([layers, any_true([local["model.keeps_state"], all_true([width, size, heads])])])
+    lengths = all_true([_one_length(local, remote), _one_draft_width(local, remote)])
+    return all_true([layers, any_true([local["model.keeps_state"], lengths])])
+
+
+def _one_length(local: Side, remote: Side) -> Truth:
+    """Compare the bytes of a token: what is twice in one factor and half in another is as long."""
+    widths = [_bytes(side["kv.dtype"]) for side in (local, remote)]
+    sizes = [side["model.attention.head_dim"] for side in (local, remote)]
+    counts = [side[_HEADS] for side in (local, remote)]
+    width = True if equal(local["kv.dtype"], remote["kv.dtype"]) is True else equal(*widths)
+    size = _of_one_name(*sizes)
+    shared = lifted(lambda ours, theirs, tp: _heads(ours, tp) == _heads(theirs, tp), *counts, remote[_TP])
+    heads = any_true([local["latent_kv"], equal(*counts), shared])
+    parts = [width, size, heads]
+    if parts.count(False) > 1 and not any(isinstance(one, Unknown) for one in (*widths, *sizes, *counts, remote[_TP])):
+        latent = local["latent_kv"] is True
+        ours, theirs = (
+            width * dim * (1 if latent else _heads(count, remote[_TP]))
+            for width, dim, count in zip(widths, sizes, counts, strict=True)
+        )
+        return bool(ours == theirs)
+    return all_true(parts)
+
+
+def _one_draft_width(local: Side, remote: Side) -> Truth:
+    """Tell whether two drafts' KV has elements as wide; true where a side is not known to have one."""
+    keeps = all_true([side["speculative.keeps_kv"] for side in (local, remote)])
+    words = [_draft_word(side) for side in (local, remote)]
+    if keeps is not True or equal(*words) is True:
+        return True
+    return equal(*(_draft_bytes(side) for side in (local, remote)))
+
+
+def _draft_word(side: Side) -> Value:
+    own = side["speculative.kv_dtype_word"]
+    return side["kv.dtype_word"] if own is NONE else own
+
+
+def _draft_bytes(side: Side) -> Any:
+    """Return the bytes of an element of a draft's KV: the model's, where it has the model's word."""
+    own = side["speculative.kv_dtype_word"]
+    if own is NONE or equal(own, side["kv.dtype_word"]) is True:
+        return _bytes(side["kv.dtype"])
+    return _ELEMENT_BYTES.get(_WORDS.get(own, own), UNDECIDED) if isinstance(own, str) else UNDECIDED
+
+
+_WORDS = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32", "half": "fp16"}
 
 
 def _of_one_name(ours: Value, theirs: Value) -> Truth:

@@ -172,6 +172,7 @@ def judged(family: str, version: str, cases: Sequence[Case], python: str, source
     """Return the verdicts of the release at ``source`` on ``cases``, with their reasons."""
     command = [python, "-m", "tests.conformance.oracle", family, version]
     environment = {**os.environ, "PYTHONPATH": str(source), "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}
+    environment["VLLM_LOGGING_LEVEL"] = "ERROR"
     run = subprocess.run(
         command, input=json.dumps(list(cases)), stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT, check=True
     )

@@ -37,6 +37,8 @@ MTP = "{id: in-house/mtp, layers: 4, hybrid: false, mtp_layers: 4, attention: {k
 DRAFT = "kv: {layout: HND}, speculative: {method: eagle3, draft_model: in-house/draft, kv_heads: 8}"
 DRAFTS_2, DRAFTS_4 = (f"speculative: {{method: mtp, tokens: {count}}}" for count in (2, 4))
 NOT, EAGLE = "speculative: {method: none}", "speculative: {method: eagle3, draft_model: in-house/draft}"
+UNHASHED = "connector: {name: nixl, mode: pull, enforce_handshake_compat: false}"
+ON_BACKEND = "engine: {name: vllm, version: VERSION, hybrid_kv_manager: true, attention_backend"
 HALF, BFLOAT = (f"engine: {{name: vllm, version: VERSION, dtype: {word}}}" for word in ("half", "bfloat16"))
 
 GATES = [
@@ -77,6 +79,10 @@ GATES = [
     ),
     ("HPD249", "0.30.0", "0.31.0", False, True, (MTP, VLLM, DRAFTS_2, DRAFTS_4)),
     ("HPD245", "0.32.0", "0.33.0", False, True, (DENSE, f"{VLLM}, kv: {{dtype: nvfp4}}", TP2, TP4)),
+    (
+        "HPD254", "0.19.0", "0.20.0", False, True,
+        ("openai/gpt-oss-120b", UNHASHED, f"{ON_BACKEND}: FLASH_ATTN}}", f"{ON_BACKEND}: CPU_ATTN}}"),
+    ),
     ("HPD246", "0.32.0", "0.33.0", True, False, (DENSE, f"{VLLM}, kv: {{dtype: nvfp4}}", TP2, TP4)),
     ("HPD247", "0.32.0", "0.33.0", False, True, (LATENT, f"{VLLM}, {DRAFT}", TP4, TP2)),
 ]  # fmt: skip

@@ -175,7 +175,7 @@ _COMPARED: dict[str, list[Any]] = {
     "kv": ["bf16", "fp16", "fp8_e4m3", "fp8_e5m2", "nvfp4"],
     "enforce": [True, False],
     "buffer": ["device", "host"],
-    "backend": ["FLASH_ATTN", "TRITON_ATTN", "CPU_ATTN"],
+    "backend": ["FLASH_ATTN", "FLASHINFER", "TRITON_ATTN", "CPU_ATTN"],
     "cache": [False, True],
     "hma": [True, False],
 }
@@ -234,7 +234,7 @@ HANDSHAKE = Family(
         "of one are read as the other; block lengths are equal, so nothing else compares them",
         "packed scales": "up to 0.32 nothing refuses NVFP4 pages whose heads are split anew, although a page holds all "
         "heads' elements before all heads' scales (0.33 refuses it for this reason)",
-        "misplaced": "_read_blocks of that release, run with a stub transport that records descriptors: for some prompt "
+        "misplaced": "_read_blocks (_xfer_blocks of a push) of that release, run with a stub transport that records descriptors: for some prompt "
         "length and prefix-cache hit, tokens of the prompt are read into another place, or not at all",
         "stops": "the same, and for some prompt length an assertion fails within the engine's step",
     },
@@ -244,9 +244,11 @@ HANDSHAKE = Family(
 
 PLACEMENT = Family(
     name="placement",
-    about="_logical_to_kernel_block_ids and _read_blocks with a stub transport, over prompt lengths and cache hits",
+    about="_logical_to_kernel_block_ids and _read_blocks, or _xfer_blocks of a push, with a stub transport, over prompt "
+    "lengths and cache hits",
     sizes={"0.24.0": 5000, "0.33.0": 5000},
     dimensions=lambda version: {
+        "transfer": ["pull", "push", "bidirectional"],
         "attention": ["gqa:8", "mla", "mamba2:8"],
         "tp": [4, 1, 2, 8],
         "d_cache": [False, True],
@@ -261,7 +263,7 @@ PLACEMENT = Family(
     likely={"hma": 0.5, "layout": 0.5, "attention": 0.4},
     alike={"block": 0.5, "ratio": 0.6, "cache": 0.5},
     fields=lambda case, version: _pair(
-        "pull",
+        case["transfer"],
         version,
         {
             **attention(case["attention"]),
