@@ -45,17 +45,21 @@ def ascend_mooncake(
 
 # -- what it is told ---------------------------------------------------------------------------------------------
 
-_SIZES = tuple(f"{stage}_{axis}_size" for stage in ("prefill", "decode") for axis in ("tp", "dp"))
-_TOLD = (
+_TP_TOLD = (
     "prefill.engine.version",
     "prefill.connector.mode",
     "prefill.model.attention.kind",
     "prefill.parallelism.tp",
     "decode.parallelism.tp",
+    *(f"{side}.connector.extra.{stage}_tp_size" for side in ("prefill", "decode") for stage in ("prefill", "decode")),
+)
+_REST_TOLD = (
+    "prefill.engine.version",
+    "prefill.connector.mode",
     "prefill.parallelism.pp",
-    *(f"{side}.connector.extra.{size}" for side in ("prefill", "decode") for size in _SIZES),
-    *(f"{side}.connector.extra.decode_pp_size" for side in ("prefill", "decode")),
     "decode.connector.extra.prefill_pp_size",
+    *(f"{side}.connector.extra.decode_pp_size" for side in ("prefill", "decode")),
+    *(f"{side}.connector.extra.{stage}_dp_size" for side in ("prefill", "decode") for stage in ("prefill", "decode")),
 )
 
 
@@ -71,27 +75,32 @@ def _says(word: Value, size: Value) -> Truth:
     return number is not None and equal(number, size)
 
 
-def _sizes_told(*values: Value) -> Truth:
-    """Tell whether what vllm-ascend's Mooncake is told of both stages is what the pools are.
+def _tp_told(*values: Value) -> Truth:
+    """Tell whether the TP sizes that vllm-ascend's Mooncake is told are those of the pools.
 
-    A reader asserts that TP and DP sizes of prefill and of decode stand there on both sides, and that decode is said to
-    have one stage; it uses TP sizes and the stages of prefill for its map of ranks and compares them with nothing. A
-    writer did the same up to 0.14; from then on it takes the ratio by which heads are cut from the TP sizes, 1 without
-    them, not of a latent.
+    A reader asserts on both sides that they are there; its map of ranks rests on them, and nothing compares them.
+    So did a writer up to 0.14; from then on they give the ratio by which heads are cut, 1 without them, none of
+    a latent.
     """
-    version, mode, kind, prefill_tp, decode_tp, prefill_pp = values[:6]
-    sides, decode_stages, prefill_stages = (values[6:10], values[10:14]), values[14:16], values[16]
-    tp: list[Truth] = []
-    for side in sides:
-        tp += [_says(side[0], prefill_tp), _says(side[2], decode_tp)]
-    dp = [UNDECIDED if isinstance(side[i], Unknown) else side[i] is not NONE for side in sides for i in (1, 3)]
-    one_stage = [any_true([equal(word, NONE), equal(word, "1")]) for word in decode_stages]
-    mapped = _says("1" if prefill_stages is NONE else prefill_stages, prefill_pp)
-    reads = all_true([*tp, *dp, *one_stage, mapped])
-    silent = all_true(equal(word, NONE) for side in sides for word in (side[0], side[2]))
+    version, mode, kind, prefill_tp, decode_tp, *words = values
+    told = all_true(_says(word, size) for word, size in zip(words, (prefill_tp, decode_tp) * 2, strict=True))
+    silent = all_true(equal(word, NONE) for word in words)
     free = any_true([within(kind, LATENT_KINDS), all_true([silent, equal(prefill_tp, decode_tp)])])
-    writes = any_true([all_true([since(version, ">=0.15.0rc1"), free]), all_true(tp)])
-    return _by_mode(mode, reads, writes)
+    return _by_mode(mode, told, any_true([all_true([since(version, ">=0.15.0rc1"), free]), told]))
+
+
+def _rest_told(*values: Value) -> Truth:
+    """Tell whether vllm-ascend's Mooncake is told DP sizes, one stage of decode, and the stages that prefill has.
+
+    On both sides a reader, and up to 0.14 a writer, asserts that DP sizes of both stages are there, and a reader that
+    decode is said to have one pipeline stage; decode uses the stages of prefill that it is told of.
+    """
+    version, mode, prefill_pp, told_stages, *rest = values
+    one_stage = [any_true([equal(word, NONE), equal(word, "1")]) for word in rest[:2]]
+    given = all_true(UNDECIDED if isinstance(word, Unknown) else word is not NONE for word in rest[2:])
+    mapped = _says("1" if told_stages is NONE else told_stages, prefill_pp)
+    reads = all_true([given, *one_stage, mapped])
+    return _by_mode(mode, reads, any_true([since(version, ">=0.15.0rc1"), given]))
 
 
 def _by_mode(mode: Value, reads: Truth, writes: Truth) -> Truth:
@@ -103,18 +112,23 @@ def _by_mode(mode: Value, reads: Truth, writes: Truth) -> Truth:
     return reads if reads is writes else UNDECIDED
 
 
-add(
-    Derivation(
-        "handoff",
-        "ascend_sizes_told",
-        None,
-        _TOLD,
-        frozenset(_TOLD),
-        _sizes_told,
-        "Whether vllm-ascend's Mooncake is told the sizes that prefill and decode have.",
-        "boolean",
-    )
-)
+for _path, _inputs, _function, _description in (
+    ("ascend_tp_told", _TP_TOLD, _tp_told, "Whether vllm-ascend's Mooncake is told the TP sizes of both pools."),
+    (
+        "ascend_rest_told",
+        _REST_TOLD,
+        _rest_told,
+        "Whether vllm-ascend's Mooncake is told DP sizes, one stage of decode, and the stages that prefill has.",
+    ),
+):
+    add(Derivation("handoff", _path, None, _inputs, frozenset(_inputs), _function, _description, "boolean"))
+
+
+@derived("handoff", "ascend_sizes_told", result="boolean", lenient=("ascend_tp_told", "ascend_rest_told"))
+def ascend_sizes_told(ascend_tp_told: Value, ascend_rest_told: Value) -> Truth:
+    """Whether vllm-ascend's Mooncake is told the sizes that prefill and decode have."""
+    return all_true([ascend_tp_told, ascend_rest_told])
+
 
 # -- what it takes -----------------------------------------------------------------------------------------------
 
