@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from hetpd_cli.facts.nixl import check, lifted, replicated, since
 from hetpd_cli.facts.truth import all_true, any_true, equal, negate, ordered, within
@@ -65,6 +65,28 @@ def takes_head_order(local: Side, remote: Side) -> Truth:
             _permutes(local, remote),
         ]
     )
+
+
+_PACKED: Final = "BLHNC"
+"""Layout in which one row holds a block of every layer."""
+
+
+def _packs(side: Side) -> Truth:
+    """Tell whether a side registers whole rows of a latent (from 0.33 on); a layout left to vLLM has no such rows."""
+    layout = side[_LAYOUT]
+    packed: Truth = False if isinstance(layout, Unknown) and layout.left else equal(layout, _PACKED)
+    return all_true([side["latent_kv"], since(side["engine.version"], "0.33"), packed])
+
+
+@check("packs_rows_alike", ("engine.version", _LAYOUT, "kv.kernel_block_size"), ("latent_kv",))
+def packs_rows_alike(local: Side, remote: Side) -> Truth:
+    """Whether the rows of a latent that hold a block of every layer are the same on the other side.
+
+    A side that registers whole rows takes only such rows, with pages of one length. Source: vLLM 0.33, base_worker.py,
+    add_remote_agent, packed_member_layouts.
+    """
+    alike = [equal(local[name], remote[name]) for name in (_LAYOUT, "kv.kernel_block_size")]
+    return any_true([negate(_packs(local)), all_true(alike)])
 
 
 # -- ranks and heads -------------------------------------------------------------------------------------------

@@ -123,6 +123,7 @@ def load() -> None:
     global _loaded  # noqa: PLW0603
     if not _loaded:
         from hetpd_cli.facts import (  # noqa: F401
+            ascend,
             backends,
             capacity,
             defaults,

@@ -26,7 +26,7 @@ IDS = [f"{entry.kind}.{entry.path}" for entry in ALL]
 TRIALS = 60
 
 WORDS: dict[str, tuple[Any, ...]] = {
-    "accelerator": ("h100", "a100", "metax-c600", "mi300x", "our-own"),
+    "accelerator": ("h100", "a100", "metax-c600", "ascend-910b3", "910C", "mi300x", "our-own"),
     "model.id": ("Qwen/Qwen3-32B", "deepseek-ai/DeepSeek-V3", "openai/gpt-oss-120b", "in-house/thing"),
     "model.base": ("Qwen/Qwen3-32B", "deepseek-ai/DeepSeek-V3", "openai/gpt-oss-120b", "in-house/thing", "our/Llama-4"),
     "path.link": ("nvlink-3", "nvlink-4", "roce-400g", "carrier-pigeon"),
@@ -51,7 +51,11 @@ WORDS: dict[str, tuple[Any, ...]] = {
         ("true", "False", NONE),
     ),
     **dict.fromkeys(("connector.extra.prefill_tp_size", "connector.extra.decode_tp_size"), ("4", "8", NONE)),
-    "connector.extra.decode_pp_size": ("1", "2", NONE),
+    **dict.fromkeys(("connector.extra.decode_pp_size", "connector.extra.prefill_pp_size"), ("1", "2", NONE)),
+    **dict.fromkeys(("connector.extra.prefill_dp_size", "connector.extra.decode_dp_size"), ("1", "2", NONE)),
+    "ascend_tp_told": (True, False),
+    "ascend_rest_told": (True, False),
+    "connector.mode": ("pull", "push"),
     **dict.fromkeys(
         ("connector.extra.http_port", "connector.extra.proxy_ip", "connector.extra.proxy_ping_port"), ("8100", NONE)
     ),
@@ -93,7 +97,12 @@ WORDS: dict[str, tuple[Any, ...]] = {
     "engine.attention_backend": ("FLASH_ATTN", "flash_attn", "FLASHINFER", "ROCM_AITER_FA", "ROCM_ATTN", "TRITON_MLA"),
     "speculative.method": ("ngram", "eagle3", "mtp", "ours", NONE),
     "precision.method": ("awq", "AWQ", "fp8", "modelopt", "compressed-tensors"),
-    "connector.class_name": ("NixlConnector", "SimpleCPUOffloadConnector", "ExampleConnector"),
+    "connector.class_name": (
+        "NixlConnector",
+        "SimpleCPUOffloadConnector",
+        "ExampleConnector",
+        "MooncakeHybridConnector",
+    ),
     "connector.protocol": ("rdma", "tcp"),
     "engine.built_for": ("cuda", "cpu"),
     "env.PYTORCH_CUDA_ALLOC_CONF": ("expandable_segments:True", "max_split_size_mb:64", NONE),

@@ -24,6 +24,9 @@ _SPECULATIVE = {
     "kv_cache_dtype": "speculative.kv_dtype_word",
 }
 
+_RANKED_PORTS = {"nixl": "connector.side_channel.port", "mooncake": "connector.kv_port"}
+"""Connector to the port to which it adds the data-parallel rank (Mooncake: that of vllm-ascend)."""
+
 
 def read(context: Context) -> None:
     """State what the arguments of vLLM say."""
@@ -92,10 +95,13 @@ def _data_parallel(context: Context) -> None:
 
 
 def _own_rank(context: Context) -> None:
-    """Leave open where a process with a data-parallel rank of its own listens: NIXL adds the rank to the port."""
+    """Leave open where a process with a data-parallel rank of its own listens: connectors add the rank to the port."""
     rank = context.value("data-parallel-rank")
-    if rank is not None and rank[1].source != "0" and context.settings.text("connector.name") == "nixl":
-        context.settings.unknown("connector.side_channel.port", rank[1].place, f"{rank[0].spelled} adds to the port")
+    if rank is None or rank[1].source == "0":
+        return
+    port = _RANKED_PORTS.get(context.settings.text("connector.name") or "")
+    if port is not None:
+        context.settings.unknown(port, rank[1].place, f"{rank[0].spelled} adds to the port")
 
 
 def _expert_parallel(context: Context) -> None:
