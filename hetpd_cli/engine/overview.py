@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hetpd_cli.deployment import DECODE, PREFILL
 from hetpd_cli.facts.registry import derivation
+from hetpd_cli.facts.space import UNSET_IS_NONE
 from hetpd_cli.facts.values import ASSUMED, DEFAULT, STATED, UNKNOWN
 from hetpd_cli.fields import field, fields
 from hetpd_cli.findings import DEGREES, FactCounts, PoolReport
@@ -90,7 +91,11 @@ def fact_counts(scopes: Scopes, counted: Fields) -> FactCounts:
 
 
 def _count(subject: Subject, paths: Iterable[str], origins: Counter[str]) -> None:
-    origins.update([subject.fact(path).origin for path in paths])
+    """Count where facts come from; of free mappings only keys that are set, as any number of others are not."""
+    for path in paths:
+        fact = subject.fact(path)
+        if fact.origin == STATED or not path.startswith(UNSET_IS_NONE):
+            origins[fact.origin] += 1
 
 
 def added(counts: Iterable[FactCounts]) -> FactCounts:
