@@ -175,40 +175,42 @@ add(
 )
 
 _SPLIT = (
-    "prefill.engine.version",
-    "prefill.connector.mode",
-    "prefill.connector.class_name",
-    *(f"{side}.parallelism.{axis}" for side in ("prefill", "decode") for axis in ("pp", "cp", "dcp")),
+    "engine.version",
+    "connector.mode",
+    "connector.class_name",
+    "role",
+    "parallelism.pp",
+    "parallelism.cp",
+    "parallelism.dcp",
 )
 
 
 def _split_taken(*values: Value) -> Truth:
-    """Tell whether vllm-ascend's Mooncake takes the stages and the context parallelism of both sides.
+    """Tell whether vllm-ascend's Mooncake takes the stages and the context parallelism of a pool.
 
     A reader (from 0.12 on) takes no stages on decode, and on no side stages together with prefill context parallelism;
     MooncakeHybridConnector takes no context parallelism. A writer (from 0.17 on) takes no prefill context parallelism
     on decode.
     """
-    version, mode, class_name, *sizes = values
-    ones = [equal(size, 1) for size in sizes]
-    prefill, decode = ones[:3], ones[3:]
-    known = since(version, ">=0.12.0rc1")
-    apart = [any_true(side[:2]) for side in (prefill, decode)]
-    whole = any_true([negate(equal(class_name, _HYBRID_CLASS)), all_true([*prefill[1:], *decode[1:]])])
-    reads = any_true([negate(known), all_true([decode[0], *apart, whole])])
-    writes = any_true([negate(since(version, ">=0.17.0rc1")), decode[1]])
+    version, mode, class_name, role, *sizes = values
+    one_stage, one_cp, one_dcp = (equal(size, 1) for size in sizes)
+    prefill = negate(equal(role, "decode"))
+    whole = any_true([negate(equal(class_name, _HYBRID_CLASS)), all_true([one_cp, one_dcp])])
+    taken = all_true([any_true([prefill, one_stage]), any_true([one_stage, one_cp]), whole])
+    reads = any_true([negate(since(version, ">=0.12.0rc1")), taken])
+    writes = any_true([negate(since(version, ">=0.17.0rc1")), prefill, one_cp])
     return _by_mode(mode, reads, writes)
 
 
 add(
     Derivation(
-        "handoff",
-        "ascend_split_taken",
+        "pool",
+        "connector.ascend_takes_split",
         None,
         _SPLIT,
         frozenset(_SPLIT),
         _split_taken,
-        "Whether vllm-ascend's Mooncake takes the pipeline stages and the context parallelism of both sides.",
+        "Whether vllm-ascend's Mooncake takes the pipeline stages and the context parallelism of the pool.",
         "boolean",
     )
 )

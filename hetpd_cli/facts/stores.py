@@ -119,6 +119,37 @@ add(
     )
 )
 
+_DIRECTORY: Final = ("ExampleConnector", "SharedStorageConnector")
+_HF3FS: Final = "HF3FSKVConnector"
+_KEPT_BY = (
+    "connector.class_name",
+    "connector.extra.shared_storage_path",
+    "connector.extra.hf3fs_metadata_server_url",
+)
+
+
+@derived("pool", "connector.kept_at", lenient=_KEPT_BY)
+def kept_at(
+    connector__class_name: Value,
+    connector__extra__shared_storage_path: Value,
+    connector__extra__hf3fs_metadata_server_url: Value,
+) -> Value:
+    """Directory (ExampleConnector) or metadata server (HF3FS) where KV is kept; none for connectors that have neither.
+
+    Source: vLLM 0.11 to 0.33, kv_connector/v1/example_connector.py (before 0.13: shared_storage_connector.py); 0.20 to
+    0.33, hf3fs/hf3fs_connector.py.
+    """
+    if isinstance(connector__class_name, Unknown):
+        return Unknown("the class of the connector is not known")
+    if connector__class_name in _DIRECTORY:
+        path = connector__extra__shared_storage_path
+        return "/tmp" if path is NONE else path  # noqa: S108
+    if connector__class_name == _HF3FS:
+        server = connector__extra__hf3fs_metadata_server_url
+        return "http://localhost:18000" if server is NONE else server
+    return NONE
+
+
 _KEYS = (
     "prefill.connector.name",
     "decode.connector.name",
@@ -297,3 +328,41 @@ def children_taken(connector__held__classes: Value, connector__held__engine_id: 
     held = connector__held__classes
     once: Truth = sum(name in HANDS_OVER for name in held) <= 1 if isinstance(held, tuple) else UNDECIDED
     return all_true([once, equal(connector__held__engine_id, NONE)])
+
+
+_WANTS_HND: Final = (
+    ("NixlConnector", "<0.34", False),
+    ("NixlPullConnector", "<0.34", False),
+    ("NixlPushConnector", "<0.34", False),
+    ("MooncakeConnector", ">=0.20", False),
+    ("OffloadingConnector", ">=0.22", True),
+)
+"""Classes that ask for HND, since when, and whether of a latent too."""
+_WANTS_NHD: Final = ("ExampleHiddenStatesConnector",)
+_LAYOUTS = ("engine.version", "model.attention.kind", "connector.held.classes", "env.VLLM_KV_CACHE_LAYOUT")
+
+
+@derived("pool", "connector.children_want_one_layout", result="boolean", lenient=_LAYOUTS)
+def children_want_one_layout(
+    engine__version: Value,
+    model__attention__kind: Value,
+    connector__held__classes: Value,
+    env__VLLM_KV_CACHE_LAYOUT: Value,  # noqa: N803
+) -> Truth:
+    """Whether the connectors that MultiConnector holds ask for one layout, or the environment says which it is.
+
+    vLLM 0.18 to 0.33, kv_connector/v1, get_required_kvcache_layout; they are asked only where no VLLM_KV_CACHE_LAYOUT
+    is set.
+    """
+    held = connector__held__classes
+    if not isinstance(held, tuple):
+        return UNDECIDED
+    if not any(name in _WANTS_NHD for name in held):
+        return True
+    asked = []
+    for name, releases, of_latent in _WANTS_HND:
+        if name in held:
+            known = isinstance(engine__version, str) and is_version(engine__version)
+            release: Truth = version_in(str(engine__version), releases) if known else UNDECIDED
+            asked.append(all_true([release, of_latent or negate(within(model__attention__kind, LATENT_KINDS))]))
+    return any_true([negate(any_true(asked)), negate(equal(env__VLLM_KV_CACHE_LAYOUT, NONE))])

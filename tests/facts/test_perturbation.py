@@ -59,7 +59,15 @@ WORDS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(
         ("connector.extra.http_port", "connector.extra.proxy_ip", "connector.extra.proxy_ping_port"), ("8100", NONE)
     ),
-    "connector.held.classes": (("NixlConnector",), ("NixlConnector", "MooncakeConnector"), ("LMCacheConnectorV1",)),
+    "connector.held.classes": (
+        ("NixlConnector",),
+        ("NixlConnector", "MooncakeConnector"),
+        ("LMCacheConnectorV1",),
+        ("ExampleHiddenStatesConnector", "OffloadingConnector"),
+        ("ExampleHiddenStatesConnector", "NixlConnector"),
+    ),
+    "connector.children_want_one_layout": (True, False),
+    "env.VLLM_KV_CACHE_LAYOUT": ("HND", NONE),
     "connector.held.engine_id": ("a", NONE),
     "connector.children_taken": (True, False),
     "model.attention.sliding_window": (1024, NONE),
@@ -68,6 +76,8 @@ WORDS: dict[str, tuple[Any, ...]] = {
     "head_bytes_ratio": (1, 2, 0.5),
     "connector.store_shards": (4, 8),
     "connector.lmcache_chunk_tokens": (128, 256),
+    "connector.extra.shared_storage_path": ("/kv", NONE),
+    "connector.extra.hf3fs_metadata_server_url": ("http://meta:18000", NONE),
     "mooncake_slots": ("fit", "refused", "misread"),
     "moriio_blocks": ("fit", "refused", "misread"),
     "parallelism.tp": (1, 2, 4, 8, 16),
@@ -102,6 +112,7 @@ WORDS: dict[str, tuple[Any, ...]] = {
         "SimpleCPUOffloadConnector",
         "ExampleConnector",
         "MooncakeHybridConnector",
+        "HF3FSKVConnector",
     ),
     "connector.protocol": ("rdma", "tcp"),
     "engine.built_for": ("cuda", "cpu"),

@@ -41,6 +41,17 @@ GATES = [
         (f"{NIXL}, {KV}", "speculative: {method: eagle3, draft_model: ours/a, revision: main}",
          "speculative: {method: eagle3, draft_model: ours/a, revision: '0123abcd'}"),
     ),
+    (
+        "HPD551", "0.22.0", "0.21.0",
+        ("unstated: default", "connector: {name: multi, held: {classes: [OffloadingConnector, ExampleHiddenStatesConnector]}}",
+         "connector: multi"),
+    ),
+    (
+        "HPD551", "0.20.0", "0.19.0",
+        ("unstated: default", "connector: {name: multi, held: {classes: [MooncakeConnector, ExampleHiddenStatesConnector]}}",
+         "connector: multi"),
+    ),
+    ("HPD556", "0.17.0", "0.16.0", ("connector: {name: lmcache, extra: {use_layerwise: true}}", "workers: 1", "workers: 1")),
     ("HPD218", "0.25.0", "0.26.0", ("connector: {name: nixl, mode: push}, parallelism: {tp: 1}", "parallelism: {pp: 2}", "parallelism: {pp: 1}")),
     (
         "HPD527", "0.20.0", "0.19.0",

@@ -43,6 +43,8 @@ PLACEHOLDERS = ("$", "{{", "<", "`", "...")
 """What stands in JSON that somebody still has to fill in."""
 EXTRA = "kv_connector_extra_config"
 HOLDERS = ("MultiConnector", "PdConnector")
+OF_HOLDER = ("engine_id", "kv_load_failure_policy", "kv_role")
+"""Keys that are read from a holder; each connector that it holds reads all others from its own configuration."""
 ROLES = {"kv_producer": PREFILL, "kv_consumer": DECODE}
 
 ROLE_WORDS = ("kv_producer", "kv_consumer", "kv_both")
@@ -174,12 +176,12 @@ class _Reading:
         self._class(inner)
         if inner is not node:
             self._hybrid_manager(node)
-        self._keys(node, TRANSFER)
+        self._keys(node, TRANSFER if inner is node else {key: TRANSFER[key] for key in OF_HOLDER})
         holder = node.get("kv_connector")
         if holder is not None and holder.source in HOLDERS:
             self._held(node)
         if inner is not node:
-            # What the loads do when they fail is read from the outer configuration only, the rest from the inner one.
+            # What the loads do when they fail is read from the outer configuration only.
             own = {key: path for key, path in TRANSFER.items() if key not in {"kv_load_failure_policy", "kv_role"}}
             self._keys(inner, own)
         extra = inner.get(EXTRA)

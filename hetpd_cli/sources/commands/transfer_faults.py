@@ -65,6 +65,12 @@ def _beside_connector(context: Context, node: Node) -> Iterator[Problem]:
         yield fault("switch-beside-connector", message, switch.place, "with no connector", f"remove {switch.spelled}")
 
 
+def _unlike_default(key: str, value: Node) -> bool:
+    """Tell whether a key that a holder hands to nobody is set to something that would change a transfer."""
+    word = value.source.strip().lower()
+    return (key == "enable_permute_local_kv" and word == "true") or (key == "kv_buffer_device" and word == "cpu")
+
+
 class _Reading:
     """One configuration and those that it holds. ``whole`` tells that nothing has still to be filled in."""
 
@@ -81,6 +87,7 @@ class _Reading:
             if entry.key.kind == "scalar" and node.entry(entry.key.source) is entry:
                 misspelt = misspelt or self._guess(entry.key.source) in {"kv_connector", "kv_role"}
                 yield from self._key(entry)
+                yield from self._wrong_level(node, entry, holder)
         if not misspelt:
             yield from self._role(node, holder)
         yield from self._class(node)
@@ -94,6 +101,20 @@ class _Reading:
                     yield from self.configuration(child, name.source)
             return
         yield from extra_faults(name.source, extra, self.release)
+
+    def _wrong_level(self, node: Node, entry: Entry, holder: str) -> Iterator[Problem]:
+        """Yield a key that only the other one of a connector and its holder reads, where it is not the default."""
+        key, name = entry.key.source, node.get("kv_connector")
+        if is_open(entry.value):
+            return
+        if holder and key == "kv_load_failure_policy":
+            message = f"{key} is given to a connector within {holder}, and read from {holder} alone"
+            yield fault("ignored-transfer-key", message, entry.key.place, "not read here", f"give it to {holder}")
+        elif name is not None and name.source in HOLDERS and _unlike_default(key, entry.value):
+            message = (
+                f"{key} is given to {name.source}, and read by the connectors within it from their own configuration"
+            )
+            yield fault("ignored-transfer-key", message, entry.key.place, "not read here", "give it to the one within")
 
     # -- keys and their values -------------------------------------------------------------------------------------
 
