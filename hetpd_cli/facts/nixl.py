@@ -274,8 +274,13 @@ _LATENT_STATE_SPLIT = 128
 
 
 def replicated(local: Side, remote: Side) -> Truth:
-    """Tell whether the remote's ranks hold copies of KV heads: more ranks than heads."""
-    return ordered(">", remote["parallelism.tp"], local["model.attention.kv_heads"])
+    """Tell whether the remote's ranks hold copies of KV heads: more ranks than heads, before 0.20 as many as well.
+
+    Source: kv_connector/utils.py, `is_kv_replicated` (0.14 to 0.19: `tp_size // total_num_kv_heads >= 1`).
+    """
+    ranks, heads = remote["parallelism.tp"], local["model.attention.kv_heads"]
+    as_many = all_true([negate(since(local["engine.version"], "0.20")), equal(ranks, heads)])
+    return any_true([ordered(">", ranks, heads), as_many])
 
 
 def _kernel_ratio(local: Side, remote: Side) -> Truth:

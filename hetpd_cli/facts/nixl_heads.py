@@ -107,17 +107,18 @@ def takes_tp_sizes(local: Side, remote: Side) -> Truth:
 def takes_copied_heads(local: Side, remote: Side) -> Truth:
     """Whether no remote with more ranks than its reader holds copies of KV heads.
 
-    Models with state layers are exempt from 0.20 on, a latent from 0.21 on; before, a latent counts as one head.
+    Models with state layers are exempt from 0.20 on, a latent from 0.21 on; before, a latent is judged by the KV heads that its
+    config.json states. Before 0.14 a remote with more ranks is refused in any case (`takes_tp_sizes`).
     """
     version = local["engine.version"]
     more = ordered(">", remote[_TP], local[_TP])
     latent = local["latent_kv"]
     exempt = [
+        negate(since(version, "0.14")),
         all_true([since(version, "0.21"), latent]),
         all_true([since(version, "0.20"), local["model.keeps_state"]]),
     ]
-    copies = any_true([all_true([latent, ordered(">", remote[_TP], 1)]), replicated(local, remote)])
-    return any_true([*exempt, negate(more), negate(copies)])
+    return any_true([*exempt, negate(more), negate(replicated(local, remote))])
 
 
 def _heads(heads: int, ranks: int) -> int:

@@ -31,7 +31,8 @@ FLASH = "engine: {name: vllm, version: VERSION, attention_backend: FLASH_ATTN}, 
 CROSSED, PLAIN = (f"connector: {{name: nixl, mode: pull, cross_layer_blocks: {word}}}" for word in ("true", "false"))
 PERMUTES = "connector: {name: nixl, mode: pull, permute_local_kv: true}"
 IN_HOST = "connector: {name: nixl, mode: pull, buffer_device: cpu}, parallelism: {tp: 4}"
-TP1, TP2, TP4 = (f"parallelism: {{tp: {size}}}" for size in (1, 2, 4))
+TP1, TP2, TP4, TP8 = (f"parallelism: {{tp: {size}}}" for size in (1, 2, 4, 8))
+FEW_HEADS = "{id: in-house/latent, layers: 4, hybrid: false, attention: {kind: mla, kv_heads: 2, sliding_window: none}}"
 SMALL, LARGE = (f"kv: {{block_size: {size}, kernel_block_size: {size}}}" for size in (16, 64))
 MTP = "{id: in-house/mtp, layers: 4, hybrid: false, mtp_layers: 4, attention: {kind: mla, sliding_window: none}}"
 DRAFT = "kv: {layout: HND}, speculative: {method: eagle3, draft_model: in-house/draft, kv_heads: 8}"
@@ -47,7 +48,9 @@ GATES = [
     ("HPD237", "0.13.0", "0.14.0", True, False, (DENSE, VLLM, TP4, TP2)),
     ("HPD237", "0.17.0", "0.18.0", False, True, (STATE, VLLM, TP1, TP2)),
     ("HPD237", "0.19.0", "0.20.0", True, False, (STATE, VLLM, TP1, TP2)),
-    ("HPD205", "0.20.0", "0.21.0", True, False, (LATENT, VLLM, TP4, TP2)),
+    ("HPD205", "0.13.0", "0.14.0", False, True, (DENSE, VLLM, TP8, TP2)),
+    ("HPD205", "0.19.0", "0.20.0", True, False, (DENSE, VLLM, TP8, TP2)),
+    ("HPD205", "0.20.0", "0.21.0", True, False, (FEW_HEADS, VLLM, TP4, TP2)),
     ("HPD240", "0.14.0", "0.16.0", False, True, (DENSE, FLASH, CROSSED, PLAIN)),
     ("HPD240", "0.28.0", "0.29.0", True, False, (DENSE, FLASH, CROSSED, PLAIN)),
     ("HPD241", "0.17.0", "0.18.0", False, True, (DENSE, "kv: {dtype: bf16}", ON, OFF)),
