@@ -260,8 +260,8 @@ def _one_draft_width(local: Side, remote: Side) -> Truth:
 
 
 def _draft_word(side: Side) -> Value:
-    own = side["speculative.kv_dtype_word"]
-    return side["kv.dtype_word"] if own is NONE else own
+    own: Value = side["speculative.kv_dtype_word" if side["speculative.kv_dtype_word"] is not NONE else "kv.dtype_word"]
+    return own
 
 
 def _draft_bytes(side: Side) -> Any:
@@ -269,7 +269,8 @@ def _draft_bytes(side: Side) -> Any:
     own = side["speculative.kv_dtype_word"]
     if own is NONE or equal(own, side["kv.dtype_word"]) is True:
         return _bytes(side["kv.dtype"])
-    return _ELEMENT_BYTES.get(_WORDS.get(own, own), UNDECIDED) if isinstance(own, str) else UNDECIDED
+    width = _ELEMENT_BYTES.get(_WORDS.get(own, own)) if isinstance(own, str) else None
+    return UNDECIDED if width is None else width
 
 
 _WORDS = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32", "half": "fp16"}

@@ -9,7 +9,7 @@ prometheus-client uvloop py-cpuinfo einops pillow pybase64 cachetools numpy http
 xgrammar msgpack partial_json_parser orjson. vLLM itself is neither installed nor compiled: its source distribution is
 downloaded with pip, unpacked in a temporary folder and put on the path; `--source FOLDER` takes one that is unpacked.
 
-Same seed, same bytes. `--drift` writes nothing: it runs the cases of the newest committed table on another release and
+Same seed, same bytes. `--seed` and `--other-values` make other cases, and print where hetpd says otherwise. `--drift` writes nothing: it runs the cases of the newest committed table on another release and
 prints which verdicts differ, the cases that are one field away from the usual pair first.
 """
 
@@ -27,6 +27,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.conformance.compare import compare, report
 from tests.conformance.families import FAMILIES
 from tests.conformance.tables import (
     DATA,
@@ -179,10 +180,18 @@ def judged(family: str, version: str, cases: Sequence[Case], python: str, source
     return [(verdict, reason) for verdict, reason in json.loads(run.stdout)]
 
 
-def table_of(family: Family, version: str, python: str, source: Path, size: int | None = None) -> Table:
+def table_of(
+    family: Family,
+    version: str,
+    python: str,
+    source: Path,
+    size: int | None = None,
+    seed: int = SEED,
+    other_values: bool = False,
+) -> Table:
     """Return the table of a family at a release."""
-    dice = random.Random(f"{SEED} {family.name} {version}")
-    dimensions = family.dimensions(version)
+    dice = random.Random(f"{seed} {family.name} {version}")
+    dimensions = family.other_dimensions(version) if other_values else family.dimensions(version)
     size = size or next(count for at, count in reversed(family.sizes.items()) if at <= version or at == "0.24.0")
     keys = candidates(family, dimensions, int(size * DRAWN), dice)
     verdicts: dict[str, Judged] = {}
@@ -203,7 +212,7 @@ def table_of(family: Family, version: str, python: str, source: Path, size: int 
         "family": family.name,
         "version": version,
         "about": family.about,
-        "seed": SEED,
+        "seed": seed,
         "cases": len(rows),
         "counts": {verdict: sum(row.verdict == verdict for row in rows) for verdict in LETTERS},
         "dimensions": dimensions,
@@ -246,6 +255,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--version", required=True, help="release of vLLM")
     parser.add_argument("--python", default=sys.executable, help="interpreter with torch and vLLM's dependencies")
     parser.add_argument("--source", type=Path, help="unpacked source distribution; downloaded without it")
+    parser.add_argument("--seed", type=int, default=SEED, help="another seed: compares with hetpd, and writes nothing")
+    parser.add_argument(
+        "--other-values", action="store_true", help="a second grid: compares with hetpd, writes nothing"
+    )
+    parser.add_argument("--size", type=int, help="about how many cases, if not as many as the committed tables")
     parser.add_argument("--drift", action="store_true", help="compare with the newest committed tables")
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
@@ -254,7 +268,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if chosen.drift:
                 print(drift(name, chosen.version, chosen.python, source))  # noqa: T201
                 continue
-            table = table_of(FAMILIES[name], chosen.version, chosen.python, source)
+            table = table_of(
+                FAMILIES[name], chosen.version, chosen.python, source, chosen.size, chosen.seed, chosen.other_values
+            )
+            if chosen.other_values or chosen.seed != SEED:
+                print(f"{table.header['counts']}\n{report(compare(table))}")  # noqa: T201
+                continue
             DATA.mkdir(exist_ok=True)
             path_of(name, chosen.version).write_bytes(packed(table))
             print(f"{name} {chosen.version}: {table.header['counts']}")  # noqa: T201

@@ -3,10 +3,12 @@
 A case becomes a deployment of two pools, and every rule of :func:`selected` is judged on it. 100,000 cases times dozens
 of rules are too many to be judged one by one, so two things are remembered:
 
-- a fact, by the fields that it was worked out from. The sections of a pool note which of their fields are looked at, in
-  order. Working out is a function of what is read: the first field read is the same for all cases, the second is the same
-  for all cases with that value in the first, and so on. It is a tree of fields, whose leaves are facts;
-- a rule's outcome, by the facts that it asked for, in the same way: a tree of facts, whose leaves are outcomes.
+- a fact, by what it was worked out from: fields and other facts. The sections of a pool note which of their fields are
+  looked at, the subjects which facts are asked for, in order. Working out is a function of what is read: the first thing
+  read is the same for all cases, the second is the same for all cases with that value of the first, and so on. It is a
+  tree of things read, whose leaves are facts. Facts of one name and one value are one object;
+- a rule's outcome, by the facts that it asked for, in the same way: a tree of facts, whose leaves are outcomes. A rule
+  that asked for nothing that varies has one outcome for all cases, and is asked once.
 
 Nothing of it knows any rule or fact; a test judges a sample of the cases completely, from their text, and compares.
 """
@@ -15,7 +17,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
 
 from hetpd_cli.deployment import Section
@@ -33,7 +35,7 @@ from tests.conformance.tables import ACCEPT, REJECT, WRONG
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from hetpd_cli.deployment import Deployment, Pool, Stated
+    from hetpd_cli.deployment import Deployment, Stated
     from hetpd_cli.engine.catalogue import Rule
     from hetpd_cli.facts.space import Fact
     from tests.conformance.families.base import Fields
@@ -157,14 +159,14 @@ def _deployment(text: str) -> Deployment:
 
 # -- rules remembered by what they read ------------------------------------------------------------------------
 
-Key = tuple[int, str]
-"""A field of prefill (0) or decode (1)."""
 Name = tuple[str, str]
 """A fact: of prefill, of decode, of the handoff or of what surrounds it."""
+Read = tuple[int, str] | Name
+"""What a fact is worked out from: a field of prefill (0) or decode (1), or another fact."""
 
 
 class _Noting(dict[str, "Stated"]):
-    """The stated fields of a section; tells ``note`` of each that is looked at."""
+    """The stated fields of a section; tells ``note`` of each that is looked at, in whatever way."""
 
     def __init__(self, stated: dict[str, Stated], note: Callable[[str], None], paths: Iterable[str]) -> None:
         super().__init__(stated)
@@ -191,6 +193,28 @@ class _Noting(dict[str, "Stated"]):
         self._all()
         return super().__iter__()
 
+    def __len__(self) -> int:
+        self._all()
+        return super().__len__()
+
+    def __eq__(self, other: object) -> bool:
+        self._all()
+        return super().__eq__(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __or__(self, other: Any) -> Any:
+        self._all()
+        return dict(super().items()) | dict(other)
+
+    def __ror__(self, other: Any) -> Any:
+        self._all()
+        return dict(other) | dict(super().items())
+
+    def copy(self) -> dict[str, Stated]:
+        self._all()
+        return dict(super().items())
+
     def keys(self) -> Any:
         self._all()
         return super().keys()
@@ -205,110 +229,149 @@ class _Noting(dict[str, "Stated"]):
 
 
 class _Node:
-    """What a fact reads next, and where each value of that field leads: to a node or to the fact."""
+    """What is read next, and where each of its values leads: to a node or to what is remembered.
 
-    __slots__ = ("key", "next")
+    ``name`` is a fact; without one ``side`` and ``path`` are a field.
+    """
 
-    def __init__(self, key: Key) -> None:
-        self.key = key
-        self.next: dict[Any, _Node | Fact] = {}
+    __slots__ = ("name", "next", "path", "side")
 
+    def __init__(self, read: Read) -> None:
+        first, second = read
+        self.name: Name | None = None
+        self.side, self.path = 0, second
+        if isinstance(first, int):
+            self.side = first
+        else:
+            self.name = (first, second)
+        self.next: dict[Any, Any] = {}
 
-class _Asked:
-    """The fact that a rule asks for next, and where each of its values leads: to the next one or to the outcome."""
-
-    __slots__ = ("name", "next")
-
-    def __init__(self, name: Name) -> None:
-        self.name = name
-        self.next: dict[int, _Asked | str] = {}
+    def reads(self, read: Read) -> bool:
+        """Tell whether this is where ``read`` is read."""
+        return read == (self.name or (self.side, self.path))
 
 
 class _Memory:
-    """Facts by the fields that they were worked out from. Facts of one name and one value are one object."""
+    """Facts by what they were worked out from, and outcomes of rules by the facts they asked for.
 
-    def __init__(self) -> None:
-        self._roots: dict[Any, Any] = {}
+    There is one for each set of mappings that is written: a rule may ask for these, and they are no field.
+    """
+
+    def __init__(self, judge: Judge, declared: tuple[frozenset[str], frozenset[str]]) -> None:
+        self.judge = judge
+        self.facts: dict[Name, Any] = {}
+        self.outcomes: dict[tuple[str, str], Any] = {}
+        self.open = list(judge.asked)
+        """Rules whose outcome may vary."""
+        self.fixed: list[tuple[Rule, str]] = []
         self._known: dict[Any, Fact] = {}
+        self._sides: tuple[Fields, Fields] = ({}, {})
+        self.case: dict[Name, Fact] = {}
+        self._frames: list[dict[Read, None]] = [{}]
+        # A subject keeps what it looks facts up by: it has to be the stand-in from the start.
+        with self.standing_in():
+            self.scopes = Scopes(judge.deployment(declared))
+        boundary = self.scopes.boundaries[0].subjects
+        self._names = {subject: prefix for prefix, subject in boundary.items()}
+        self._subjects = boundary
+        self._stale = True
 
-    def find(self, name: Name, sides: tuple[Fields, Fields], read: dict[Key, None] | None = None) -> Fact | None:
-        """Return the fact called ``name`` of a case, if it is known, and add the fields it hangs on to ``read``."""
-        at = self._roots.get(name)
-        while type(at) is _Node:
-            key = at.key
-            if read is not None:
-                read[key] = None
-            at = at.next.get(sides[key[0]].get(key[1]))
-        return at
+    def standing_in(self) -> Any:
+        """Answer what subjects are asked for, while this lasts."""
 
-    def learn(self, name: Name, fact: Fact, sides: tuple[Fields, Fields], read: Iterable[Key]) -> Fact:
-        """Remember ``fact`` by the fields ``read``, and return the fact of that name and value."""
+        def fact(subject: Subject, path: str) -> Fact:
+            return self._fact(subject, path)
+
+        return patch.object(Subject, "fact", fact)
+
+    def turn_to(self, sides: tuple[Fields, Fields]) -> None:
+        """Begin another case."""
+        self._sides = sides
+        self.case = {}
+        self._stale = True
+
+    def note(self, read: Read) -> None:
+        """Something is read."""
+        self._frames[-1].setdefault(read)
+
+    def find(self, name: Name) -> Fact:
+        """Return the fact called ``name`` of the case: remembered, or worked out."""
+        found = self.case.get(name)
+        if found is None:
+            at = self.facts.get(name)
+            while type(at) is _Node:
+                of = at.name
+                if of is None:
+                    at = at.next.get(self._sides[at.side].get(at.path))
+                else:
+                    at = at.next.get(self.case.get(of) or self.find(of))
+            found = self.case[name] = self._worked_out(name) if at is None else at
+        return found
+
+    def _fact(self, subject: Subject, path: str) -> Fact:
+        """Stand in for :meth:`Subject.fact`."""
+        name = (self._names[subject], path)
+        self._frames[-1].setdefault(name)
+        return self.find(name)
+
+    def _worked_out(self, name: Name) -> Fact:
+        subject = self._subjects[name[0]]
+        self._write_sections()
+        self._frames.append({})
+        fact = subject._resolve(name[1])
+        read = self._frames.pop()
         value = fact.value
         content = (value.reason, value.candidates, value.identity, value.left) if isinstance(value, Unknown) else value
         fact = self._known.setdefault((name, type(value), content), fact)
-        entries, at = self._roots, cast("Any", name)
-        for key in read:
+        self._learn(self.facts, name, read, fact)
+        return fact
+
+    def _write_sections(self) -> None:
+        """Let the pools state what the case says."""
+        if self._stale:
+            self._stale = False
+            for index, fields in enumerate(self._sides):
+                section = self._subjects[("prefill", "decode")[index]].section
+                section.stated = self.judge.stated(index, fields, self.note)
+
+    def _learn(self, roots: dict[Any, Any], at: Any, read: Iterable[Read], found: object) -> None:
+        """Remember what came of ``read``."""
+        entries, root = roots, at
+        for one in read:
+            if type(one[0]) is str and type(self.facts[one]) is not _Node:
+                continue  # a fact that is the same for all cases
             node = entries.get(at)
             if node is None:
-                node = entries[at] = _Node(key)
-            if node.key != key:
-                raise RuntimeError(f"{name} read {key} where it had read {node.key} before: it does not repeat")
-            entries, at = node.next, sides[key[0]].get(key[1])
-        entries[at] = fact
-        return fact
+                node = entries[at] = _Node(one)
+            if not node.reads(one):
+                raise RuntimeError(f"{root} read {one} where it had read {node.name or node.path}: it does not repeat")
+            entries = node.next
+            at = self.find(node.name) if node.name else self._sides[node.side].get(node.path)
+        entries[at] = found
 
+    def outcome(self, rule: Rule, over: str) -> str:
+        """Return the outcome of a rule on the case: remembered, or judged."""
+        at = self.outcomes.get((rule.code, over))
+        while type(at) is _Node:
+            name = at.name
+            at = at.next.get(self.case.get(name) or self.find(name))  # type: ignore[arg-type]
+        if at is None:
+            at = self._judged(rule, over)
+        return str(at)
 
-class _Reader:
-    """Works the facts of one case out, noting for each which fields it hangs on."""
+    def _judged(self, rule: Rule, over: str) -> str:
+        self.judge.judged += 1
+        self._frames.append({})
+        outcome = judge(rule, _scope(self.scopes, over)).outcome
+        self._learn(self.outcomes, (rule.code, over), self._frames.pop(), outcome)
+        return outcome
 
-    def __init__(self, judge: Judge, sides: tuple[Fields, Fields]) -> None:
-        self.sides = sides
-        self.memory = judge.memory
-        self.frames: list[dict[Key, None]] = [{}]
-        self.asked: dict[Name, Fact] = {}
-        # A subject keeps what it looks facts up by: it has to be the stand-in from the start.
-        with self:
-            self.scopes = Scopes(judge.deployment(sides, self.note))
-        boundary = self.scopes.boundaries[0].subjects
-        self.names = {subject: prefix for prefix, subject in boundary.items()}
-
-    def note(self, key: Key) -> None:
-        """A field is looked at."""
-        self.frames[-1].setdefault(key)
-
-    def fact(self, subject: Subject, path: str) -> Fact:
-        """Stand in for :meth:`Subject.fact`."""
-        name = (self.names[subject], path)
-        read: dict[Key, None] = {}
-        fact = self.memory.find(name, self.sides, read)
-        if fact is None:
-            read = {}
-            self.frames.append(read)
-            found = subject._resolve(path)
-            self.frames.pop()
-            fact = self.memory.learn(name, found, self.sides, read)
-        if len(self.frames) == 1:
-            self.asked.setdefault(name, fact)
-        for key in read:
-            self.frames[-1].setdefault(key)
-        return fact
-
-    def outcome(self, rule: Rule, over: str) -> tuple[str, dict[Name, Fact]]:
-        """Judge ``rule``, and return the facts that it asked for, in order."""
-        self.asked = {}
-        with self:
-            outcome = judge(rule, _scope(self.scopes, over)).outcome
-        return outcome, self.asked
-
-    def __enter__(self) -> None:
-        def fact(subject: Subject, path: str) -> Fact:
-            return self.fact(subject, path)
-
-        self.patch = patch.object(Subject, "fact", fact)
-        self.patch.start()
-
-    def __exit__(self, *_error: object) -> None:
-        self.patch.stop()
+    def settle(self) -> None:
+        """Ask rules no more that asked for nothing that varies."""
+        for rule, over in self.open:
+            if type(self.outcomes[rule.code, over]) is not _Node:
+                self.fixed.append((rule, self.outcomes[rule.code, over]))
+        self.open = [entry for entry in self.open if type(self.outcomes[entry[0].code, entry[1]]) is _Node]
 
 
 class Judge:
@@ -320,67 +383,44 @@ class Judge:
     def __init__(self, table: Table, rules: Iterable[Rule] | None = None) -> None:
         self.table = table
         self.family = FAMILIES[table.family]
-        self.rules = selected(catalogue() if rules is None else rules)
         self.judged = 0
-        self.memory = _Memory()
-        self._memories: dict[object, tuple[_Memory, dict[Any, Any]]] = {}
+        chosen = selected(catalogue() if rules is None else rules)
+        self.asked = [(rule, over) for rule in chosen for over in _OVER.get(rule.over, ())]
+        self._memories: dict[object, _Memory] = {}
         self._sides = {row.key: self.family.fields(table.case(row), table.version) for row in table.rows}
         self._varying = _varying(self._sides.values())
         self._template = _deployment(text_of(*next(iter(self._sides.values()))))
         self._decoded: dict[tuple[str, Any], dict[str, Stated]] = {}
-        self._asked = [(rule, over) for rule in self.rules for over in _OVER.get(rule.over, ())]
 
     def say(self, row: Row) -> Said:
         """Return the verdict on a case."""
         sides = self._sides[row.key]
-        # Which mappings are written at all is no field, and a rule may ask for it.
-        declared = tuple(_mappings(frozenset(fields)) for fields in sides)
-        self.memory, roots = self._memories.setdefault(declared, (_Memory(), {}))
-        facts: dict[Name, int] = {}
-        reader: _Reader | None = None
-        violated: dict[str, Rule] = {}
-        undecided: dict[str, Rule] = {}
-        for rule, over in self._asked:
-            entry = roots.get((rule.code, over))
-            while type(entry) is _Asked:
-                number = facts.get(entry.name)
-                if number is None:
-                    number = facts[entry.name] = id(self.memory.find(entry.name, sides))
-                entry = entry.next.get(number)
-            if entry is None:
-                reader = reader or _Reader(self, sides)
-                entry = self._learn(rule, over, reader, roots)
-            if entry == VIOLATED:
-                violated[rule.code] = rule
-            elif entry == UNDECIDED:
-                undecided[rule.code] = rule
+        declared = (_mappings(frozenset(sides[0])), _mappings(frozenset(sides[1])))
+        memory = self._memories.get(declared)
+        first = memory is None
+        if memory is None:
+            memory = self._memories[declared] = _Memory(self, declared)
+        memory.turn_to(sides)
+        with memory.standing_in():
+            outcomes = [(rule, memory.outcome(rule, over)) for rule, over in memory.open]
+        outcomes += memory.fixed
+        if first:
+            memory.settle()
+        violated = {rule.code: rule for rule, outcome in outcomes if outcome == VIOLATED}
+        undecided = {rule.code: rule for rule, outcome in outcomes if outcome == UNDECIDED}
         return _said(violated.values(), undecided.values())
 
-    def _learn(self, rule: Rule, over: str, reader: _Reader, roots: dict[Any, Any]) -> str:
-        """Judge ``rule`` on a case and remember the outcome by the facts that it asked for."""
-        self.judged += 1
-        outcome, asked = reader.outcome(rule, over)
-        entries, at = roots, cast("Any", (rule.code, over))
-        for name, fact in asked.items():
-            node = entries.get(at)
-            if node is None:
-                node = entries[at] = _Asked(name)
-            if node.name != name:
-                raise RuntimeError(f"{rule.code} asked for {name} where it had asked for {node.name} before")
-            entries, at = node.next, id(fact)
-        entries[at] = outcome
-        return outcome
+    def deployment(self, declared: tuple[frozenset[str], frozenset[str]]) -> Deployment:
+        """Return a deployment whose pools have these mappings, and sections of their own."""
+        pools = []
+        for pool, mappings in zip(self._template.pools, declared, strict=True):
+            section = Section(pool.settings.kind, pool.settings.place, pool.settings.scope)
+            section.declared = set(mappings)
+            pools.append(pool._replace(settings=section))
+        return self._template._replace(pools=tuple(pools))
 
-    def deployment(self, sides: tuple[Fields, Fields], note: Callable[[Key], None]) -> Deployment:
-        """Return the deployment of a case, whose pools tell ``note`` which fields are looked at."""
-        pools = tuple(
-            self._pool(pool, index, fields, note)
-            for index, (pool, fields) in enumerate(zip(self._template.pools, sides, strict=True))
-        )
-        return self._template._replace(pools=pools)
-
-    def _pool(self, pool: Pool, index: int, fields: Fields, note: Callable[[Key], None]) -> Pool:
-        section = Section(pool.settings.kind, pool.settings.place, pool.settings.scope)
+    def stated(self, index: int, fields: Fields, note: Callable[[Read], None]) -> dict[str, Stated]:
+        """Return what a side states, which tells ``note`` of the fields that are looked at."""
         varying = self._varying[index]
         stated: dict[str, Stated] = {}
         for path, value in fields.items():
@@ -388,9 +428,7 @@ class Judge:
             if decoded is None:
                 decoded = self._decoded[path, value] = _decoded(path, value)
             stated.update(decoded)
-        section.stated = _Noting(stated, lambda path: note((index, path)) if path in varying else None, varying)
-        section.declared = set(_mappings(frozenset(fields)))
-        return pool._replace(settings=section)
+        return _Noting(stated, lambda path: note((index, path)) if path in varying else None, varying)
 
 
 _OVER = {"boundary": ("boundary",), "pair": ("pair",), "pool": ("prefill", "decode")}
@@ -447,14 +485,14 @@ def of_text(text: str) -> Said:
 
 
 def of_script(text: str) -> Said:
-    """Return the verdict on a script: what its reader says, and the rules about an engine's start."""
-    by_name = {rule.name: rule for rule in catalogue() if rule.over == INPUT}
+    """Return the verdict on a script: what the reader of its commands says."""
+    by_name = _input_rules()
     readings = read_all([SourceText("serve.sh", text)], Limits())
-    rules = {rule.code: rule for rule in selected(catalogue()) if rule.over == "pool" and rule.code >= "HPD520"}
     said = [by_name[problem.rule] for reading in readings for problem in reading.problems if problem.rule in by_name]
     violated = {rule.code for rule in said if rule.severity == "error" and rule.data.get("impact") in REFUSING}
-    for reading in readings:
-        for deployment in reading.deployments:
-            for scope in Scopes(deployment).of("pool"):
-                violated |= {code for code, rule in rules.items() if judge(rule, scope).outcome == VIOLATED}
     return Said(REJECT if violated else ACCEPT, tuple(sorted(violated)))
+
+
+@cache
+def _input_rules() -> dict[str, Rule]:
+    return {rule.name: rule for rule in catalogue() if rule.over == INPUT}

@@ -31,6 +31,15 @@ class Family(NamedTuple):
     fields: Callable[[Case, str], tuple[Fields, Fields]]
     labels: dict[str, str]
     """What labels of the oracle that are no exception of vLLM's rest on."""
+    others: dict[str, list[Any]]
+    """Other values of dimensions, by their name without side: for a second grid, of which no table is kept."""
+
+    def other_dimensions(self, version: str) -> dict[str, list[Any]]:
+        """Return the dimensions of a release with other values, and those that only the second grid has."""
+        found = {}
+        for name, values in self.dimensions(version).items():
+            found[name] = self.others.get(name.removeprefix("p_").removeprefix("d_"), values)
+        return {**found, **{name: values for name, values in self.others.items() if name.startswith("shared_")}}
 
 
 def both(fields: Fields, prefill: Fields, decode: Fields) -> tuple[Fields, Fields]:
@@ -73,7 +82,7 @@ def kv(dtype: str, word: str | None = None) -> Fields:
 def attention(word: str) -> Fields:
     """Return the geometry that a word like `gqa:8`, `window:2`, `mamba2:8` or `mla` stands for.
 
-    Query heads are 96, which every TP size of the tables divides. What has no word for having none (a draft's name, what
+    Query heads are 480, which every TP size of the tables divides. What has no word for having none (a draft's name, what
     shares a scale) is stated all the same: silence would be a default that hangs on every other setting.
     """
     kind, _, heads = word.partition(":")
@@ -84,9 +93,9 @@ def attention(word: str) -> Fields:
         "model.dtype": "bf16",
         "engine.dtype": "bf16",
         "model.layers": 48,
-        "model.hidden": 12288,
+        "model.hidden": 61440,
         "model.attention.kind": "mla" if latent else "gqa",
-        "model.attention.heads": 96,
+        "model.attention.heads": 480,
         "model.attention.kv_heads": 1 if latent else int(heads),
         "model.attention.head_dim": 128,
         "model.attention.sliding_window": 1024 if kind == "window" else "none",
@@ -98,6 +107,7 @@ def attention(word: str) -> Fields:
         "model.adapters": (),
         "precision.weights": "bf16",
         "speculative.draft_model": "example/draft",
+        "speculative.tokens": 3,
     }
     if latent:
         fields |= {"model.attention.kv_lora_rank": 512, "model.attention.rope_head_dim": 64}

@@ -69,6 +69,12 @@ MOONCAKE = Family(
     likely={"attention": 0.3, "pp": 0.7, "layout": 0.6},
     alike={"tp": 0.4, "block": 0.7, "kv": 0.6, "layout": 0.8, "pp": 0.6},
     fields=_fields,
+    others={
+        "attention": ["gqa:10", "gqa:3", "gqa:5", "gqa:20", "gqa:32", "mla"],
+        "tp": [10, 5, 12, 24, 32, 2, 1],
+        "block": [8, 48, 96, 256],
+        "pp": [1, 2, 4],
+    },
     labels={
         "equal width": "no code of the connector compares element types; lengths are equal, bytes of one type are read as "
         "the other",

@@ -83,6 +83,11 @@ MORIIO = Family(
     likely={"attention": 0.3, "mode": 0.5, "block": 0.6, "kv": 0.7, "keys": 0.97, "hma": 0.97},
     alike={"mode": 0.85, "tp": 0.6, "block": 0.85, "kv": 0.85},
     fields=_fields,
+    others={
+        "attention": ["gqa:10", "gqa:3", "gqa:5", "gqa:20", "mla"],
+        "tp": [10, 5, 12, 20, 24, 32, 2, 1],
+        "block": [8, 48, 96, 256],
+    },
     labels={
         "two protocols": "read_mode is not exchanged: one side waits to be read, the other to be written",
         "rank meets rank": "0.24: rank r asks rank r of the other side, and no TP size is compared: with unequal sizes "

@@ -155,6 +155,17 @@ HASH = Family(
     likely=dict.fromkeys(("model", "dtype", "kv_heads", "head_dim", "layers", "backend", "hma", "transfer"), 0.6),
     alike=dict.fromkeys(_HASHED, 0.94) | {"enforce": 0.5, "crosslayer": 0.94, "draft_tokens": 0.5},
     fields=_hash_fields,
+    others={
+        "model": ["Qwen/Qwen3-8B", "Qwen/Qwen3-14B", "/srv/weights/one"],
+        "kv_heads": [16, 8, 2],
+        "head_dim": [96, 256, 64, 192],
+        "layers": [62, 40],
+        "backend": ["FLASHINFER", "FLASH_ATTN", "CPU_ATTN"],
+        "word": ["fp8", "auto", "float16", "fp8_e4m3", "bfloat16"],
+        "draft_method": ["mtp", "none", "suffix", "eagle3"],
+        "draft_revision": ["v3", "main"],
+        "draft_tokens": [2, 7],
+    },
     labels={
         "other model": "the hash is off on the side that begins, and the checkpoints are not one: KV of another model",
         "equal width": "the hash is off on the side that begins, and two element types of one width are exchanged: bytes "
@@ -207,6 +218,8 @@ def _handshake_fields(case: Case, version: str) -> tuple[Fields, Fields]:
         }
 
     shared = attention(case["attention"])
+    if "shared_head_dim" in case:
+        shared["model.attention.head_dim"] = case["shared_head_dim"]
     heads = case.get("draft_heads", 0)
     if heads and case["attention"] == "mla":
         shared |= {
@@ -229,6 +242,26 @@ HANDSHAKE = Family(
     likely={"layout": 0.75, "permute": 0.8, "buffer": 0.85, "ratio": 0.8, "draft_heads": 0.6, "transfer": 0.5},
     alike=dict.fromkeys(_COMPARED, 0.9) | {"tp": 0.6, "block": 0.75, "cache": 0.5, "permute": 0.7, "layout": 0.85},
     fields=_handshake_fields,
+    others={
+        "attention": [
+            "gqa:10",
+            "gqa:3",
+            "gqa:5",
+            "gqa:20",
+            "gqa:2",
+            "mla",
+            "window:5",
+            "window:20",
+            "mamba2:3",
+            "mamba2:10",
+        ],
+        "tp": [10, 5, 12, 24, 32, 2, 1],
+        "block": [96, 8, 256, 16, 32],
+        "ratio": [1, 3, 5],
+        "kv": ["fp8_e4m3", "bf16", "nvfp4", "fp16"],
+        "draft_heads": [0, 3, 10],
+        "shared_head_dim": [96, 64, 256],
+    },
     labels={
         "equal width": "the hash is off on the side that begins, and two element types of one width are exchanged: bytes "
         "of one are read as the other; block lengths are equal, so nothing else compares them",
@@ -284,4 +317,10 @@ PLACEMENT = Family(
         },
     ),
     labels=HANDSHAKE.labels,
+    others={
+        "attention": ["gqa:5", "mla", "mamba2:10"],
+        "tp": [10, 5, 20],
+        "block": [8, 48, 96, 256],
+        "ratio": [1, 2, 5, 6, 7],
+    },
 )

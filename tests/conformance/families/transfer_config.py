@@ -40,7 +40,10 @@ def object_of(case: Case) -> dict[str, Any]:
 
 
 def script(case: Case, version: str) -> str:
-    """Return the start of an engine with the configuration of ``case``, and of a decode engine that is right."""
+    """Return the start of an engine with the configuration of ``case``, and of a decode engine that is right.
+
+    A script in which no two engines hand KV over is nothing that is read further.
+    """
     start = f"docker run --gpus all --network host vllm/vllm-openai:v{version} --model Qwen/Qwen3-32B"
     decode = {"kv_connector": "NixlConnector", "kv_role": "kv_consumer"}
     lines = [f"{start} --kv-transfer-config '{json.dumps(one)}' &" for one in (object_of(case), decode)]
@@ -61,4 +64,20 @@ CONFIG = Family(
     alike={},
     fields=_no_fields,
     labels={},
+    others={
+        "kv_connector": ["MooncakeConnector", ABSENT, None, "LMCacheConnectorV1", "nixlconnector", "", 3],
+        "kv_role": ["kv_consumer", ABSENT, "kv_both", "KV_PRODUCER", "kv_consumer ", "", True],
+        "engine_id": [ABSENT, "", "decode-1", True, 1.5, []],
+        "kv_buffer_device": [ABSENT, "xpu", "CUDA", "", True],
+        "kv_port": [ABSENT, 0, -1, 70000, "1e3", " 80 ", "0x10", True, "80.0", 1e3, None, [1]],
+        "kv_connector_extra_config": [ABSENT, {"backends": ["UCX"], "nested": {"a": None}}, "{}", 1, True],
+        "kv_connector_module_path": [ABSENT, "", 1.5],
+        "enable_permute_local_kv": [ABSENT, "on", "OFF", "0", "t", "y", "TRUE", "", 0, 1.0, 0.5, None, []],
+        "kv_load_failure_policy": [ABSENT, "FAIL", "recompute ", True, 1],
+        "kv_rank": [ABSENT, None, -1, "x", 1.0, 1.5, True],
+        "kv_parallel_size": [ABSENT, 0, "2", None, 2.5],
+        "kv_buffer_size": [ABSENT, "1e9", True, -1, None, 5],
+        "kv_ip": [ABSENT, "", 5, None],
+        "unknown": [ABSENT, "kv_roles", "Kv_Role", "kv-role", ""],
+    },
 )

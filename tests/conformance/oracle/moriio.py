@@ -10,6 +10,7 @@ from unittest.mock import patch
 import torch
 from vllm.distributed.kv_transfer.kv_connector.v1.base import supports_hma
 from vllm.distributed.kv_transfer.kv_connector.v1.moriio import moriio_common, moriio_connector, moriio_layout
+from vllm.v1.attention.backends.rocm_aiter_fa import AiterFlashAttentionBackend
 from vllm.v1.kv_cache_interface import FullAttentionSpec, MLAAttentionSpec
 
 from tests.conformance.families.moriio import given_keys
@@ -20,6 +21,7 @@ Verdict = tuple[str, str]
 PROMPTS = (1, 16, 17, 40, 64, 100, 128, 1000)
 LAYER = "layer"
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+WORDS = {"bf16": "bfloat16", "fp16": "float16"}
 HEAD_DIM, LATENT, BLOCKS = 128, 576, 256
 
 
@@ -28,7 +30,15 @@ def judge_moriio(case: dict[str, Any], version: str) -> Verdict:
     kind, _, heads = case["attention"].partition(":")
     total, mla = int(heads or 1), kind == "mla"
     for side in ("p", "d"):
-        refused = _at_start(case[f"{side}_keys"], case[f"{side}_hma"], case[f"{side}_tp"], total, mla)
+        refused = _at_start(
+            case[f"{side}_keys"],
+            case[f"{side}_hma"],
+            case[f"{side}_tp"],
+            case[f"{side}_block"],
+            case[f"{side}_kv"],
+            total,
+            mla,
+        )
         if refused is not None:
             return "reject", f"at start: {refused}"
     if case["p_mode"] != case["d_mode"]:
@@ -55,7 +65,7 @@ def judge_moriio(case: dict[str, Any], version: str) -> Verdict:
 
 
 @cache
-def _at_start(keys: str, hma: bool, tp: int, heads: int, mla: bool) -> str | None:
+def _at_start(keys: str, hma: bool, tp: int, block: int, dtype: str, heads: int, mla: bool) -> str | None:
     """Return what ends an engine at its start, if anything does."""
     try:
         splits_heads(heads, tp, latent=mla)
@@ -63,6 +73,9 @@ def _at_start(keys: str, hma: bool, tp: int, heads: int, mla: bool) -> str | Non
         return where(error)
     if hma and not supports_hma(moriio_connector.MoRIIOConnector):
         return "no SupportsHMA"
+    backend = AiterFlashAttentionBackend
+    if not (backend.supports_block_size(block) and backend.supports_kv_cache_dtype(WORDS[dtype])):
+        return "ROCM_AITER_FA does not take the KV"
     # MoRIIOConnector sets the two ports before it makes the configuration.
     extra = {**given_keys(keys), "handshake_port": 6301, "notify_port": 61005, "host_ip": "10.0.0.2"}
     parallel = SimpleNamespace(data_parallel_rank=0, data_parallel_size=1, data_parallel_size_local=1)

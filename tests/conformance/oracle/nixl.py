@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from vllm.distributed.kv_transfer.kv_connector import utils
@@ -53,9 +54,9 @@ class Side:
         self.model: str = values.get("model", "one")
         self.model_dtype: str = values.get("dtype", "bf16")
         self.kv_heads: int = values["kv_heads"]
-        self.head_dim: int = values.get("head_dim", HEAD_DIM)
+        self.head_dim: int = values.get("head_dim", values.get("shared_head_dim", HEAD_DIM))
         self.layers: int = values.get("layers", LAYERS)
-        self.crosslayer: bool = values.get("crosslayer", False)
+        self.crosslayer: bool = values.get("crosslayer", False) and crosses_layers(self.backend, self.layout)
         self.kind: str = values["kind"]
         self.draft: dict[str, Any] = values.get("draft", {})
         self.draft_heads: int = values.get("draft_heads", 0)
@@ -89,7 +90,7 @@ class Side:
             lens.append(int(self.block * 2 * heads * self.head_dim * WIDTHS[self.draft["dtype"]]))
         if self.draft_heads and self.mla:
             own = max(1, self.draft_heads // self.tp)
-            lens.append(int(self.block * 2 * own * HEAD_DIM * WIDTHS[self.dtype]))
+            lens.append(int(self.block * 2 * own * self.head_dim * WIDTHS[self.dtype]))
         return lens
 
     def spec_types(self) -> tuple[type, ...]:
@@ -97,6 +98,24 @@ class Side:
         if self.mamba:
             return (full, MambaSpec)
         return (full, SlidingWindowSpec) if self.hma_required else (full,)
+
+
+@cache
+def crosses_layers(backend: str, layout: str) -> bool:
+    """Return whether the connector of a side that asks for blocks across layers makes them."""
+    from vllm.distributed.kv_transfer.kv_connector.v1.nixl import connector
+
+    stub = SimpleNamespace(
+        kv_cache_config=SimpleNamespace(kv_cache_groups=[]),
+        _vllm_config=None,
+        kv_transfer_config=SimpleNamespace(kv_connector_extra_config={"enable_cross_layers_blocks": "True"}),
+        _kv_transfer_config=SimpleNamespace(kv_connector_extra_config={"enable_cross_layers_blocks": "True"}),
+    )
+    with (
+        patch.object(connector, "get_current_attn_backend", lambda _config: SimpleNamespace(get_name=lambda: backend)),
+        patch.object(connector, "get_kv_cache_layout", lambda: layout),
+    ):
+        return bool(connector.NixlBaseConnector.prefer_cross_layer_blocks.fget(stub))
 
 
 class Backend:
@@ -285,6 +304,11 @@ PROMPTS = (1, 7, 15, 16, 17, 31, 33, 47, 48, 49, 63, 64, 65, 70, 96, 100, 112, 1
            257, 300, 320, 384, 400, 500, 512, 513, 600, 640, 700, 768, 900, 1000, 1024, 1025, 1100, 2047, 2100)  # fmt: skip
 
 
+def _prompts(*logical: int) -> list[int]:
+    """Return the lengths that are tried: those of all cases, and those that end with or just after a block."""
+    return sorted({*PROMPTS, *(size * count + more for size in logical for count in (1, 2, 3) for more in (0, 1))})
+
+
 class Wire:
     """A NIXL wrapper that records which local block is paired with which remote one."""
 
@@ -313,8 +337,8 @@ def placed(blocks: tuple[int, int, int, int], cached: bool, mamba: bool, push: b
     source, _, own, own_ratio = blocks
     unit = min(source, own)
     misplaced = None
-    for prompt in PROMPTS:
-        logical = own * own_ratio
+    logical = own * own_ratio
+    for prompt in _prompts(logical, source * blocks[1]):
         hits = range(0, prompt, logical) if cached else (0,)
         for hit in hits:
             try:
