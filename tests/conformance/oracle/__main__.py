@@ -15,6 +15,7 @@ MODULES = {
     "mooncake": "mooncake",
     "moriio": "moriio",
     "config": "transfer_config",
+    "parallel": "parallel",
 }
 
 
