@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 
+from hetpd_cli.facts.nixl import lifted, since
 from hetpd_cli.facts.registry import Default, Found, default_of, derived
-from hetpd_cli.facts.truth import all_true, any_true, negate, within
+from hetpd_cli.facts.representation import LATENT_KINDS
+from hetpd_cli.facts.truth import all_true, any_true, equal, negate, within
 from hetpd_cli.facts.values import DEFAULT, NONE, Truth, Unknown, Value
 from hetpd_cli.tables import covers
 from hetpd_cli.versions import is_version, version_in
@@ -272,3 +274,56 @@ def backend_takes_connector(engine__version: str, engine__attention_backend: Val
     if spec is None:
         return True
     return not version_in(engine__version, spec) if is_version(engine__version) else Unknown("the release is not known")
+
+
+# -- context parallelism ---------------------------------------------------------------------------------------
+
+_CONTEXT = (
+    "engine.version",
+    "parallelism.tp",
+    "parallelism.pp",
+    "parallelism.cp",
+    "parallelism.dcp",
+    "model.attention.kind",
+    "model.attention.heads",
+    "model.attention.kv_heads",
+)
+
+
+@derived("pool", "parallelism.context_starts", result="boolean", lenient=_CONTEXT)
+def context_starts(
+    engine__version: Value,
+    parallelism__tp: Value,
+    parallelism__pp: Value,
+    parallelism__cp: Value,
+    parallelism__dcp: Value,
+    model__attention__kind: Value,
+    model__attention__heads: Value,
+    model__attention__kv_heads: Value,
+) -> Truth:
+    """Whether vLLM starts with the context parallel sizes, whatever the connector.
+
+    DCP divides TP (0.26 on: with CP it is 1, CP or TP x CP). KV with heads: TP > KV heads, DCP <= TP // KV heads, and the
+    query heads of a KV head are a multiple of DCP. CP > 1: nothing takes it up to 0.25; from 0.26 on a latent does, up to
+    0.31 without stages, and from 0.30 on with DCP only one with an index.
+    Source: vLLM 0.11.2 to 0.33, config/parallel.py, config/model.py (verify_with_parallel_config), v1/worker/cp_utils.py,
+    v1/worker/gpu/pcp_manager.py (validate_config).
+    """
+    tp, cp, dcp, heads = parallelism__tp, parallelism__cp, parallelism__dcp, model__attention__kv_heads
+    latent = within(model__attention__kind, LATENT_KINDS)
+    even = lifted(_even, dcp, tp, cp)
+    few = lifted(lambda one, ranks, kv: ranks > kv and one <= ranks // kv, dcp, tp, heads)
+    queries = lifted(lambda one, query, kv: query // kv % one == 0, dcp, model__attention__heads, heads)
+    indexed = any_true([equal(dcp, 1), equal(model__attention__kind, "dsa"), negate(since(engine__version, "0.30"))])
+    whole = any_true([equal(parallelism__pp, 1), since(engine__version, "0.32")])
+    return all_true(
+        [
+            even,
+            any_true([equal(dcp, 1), latent, all_true([few, queries])]),
+            any_true([equal(cp, 1), all_true([since(engine__version, "0.26"), latent, whole, indexed])]),
+        ]
+    )
+
+
+def _even(dcp: int, tp: int, cp: int) -> bool:
+    return tp % dcp == 0 if cp == 1 else dcp in {1, cp, tp * cp}

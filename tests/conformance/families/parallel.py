@@ -22,7 +22,7 @@ _COMPARED: dict[str, list[Any]] = {
 
 
 def _dimensions(version: str) -> dict[str, list[Any]]:
-    kinds = ["mla", "gqa:8", "gqa:2", "window:8", "mamba2:8"] + (["kda"] if version >= "0.33" else [])
+    kinds = ["mla", "dsa", "gqa:8", "gqa:2", "window:8", "mamba2:8"] + (["kda"] if version >= "0.33" else [])
     return {
         "transfer": ["pull", "push", "bidirectional"],
         "attention": kinds,
@@ -47,7 +47,9 @@ def _fields(case: Case, version: str) -> tuple[Fields, Fields]:
             **role,
         }
 
-    shared = {**attention(case["attention"]), **kv("bf16"), "engine.hybrid_kv_manager": case["hma"]}
+    sparse = case["attention"] == "dsa"
+    shared = {**attention("mla" if sparse else case["attention"]), **kv("bf16")}
+    shared |= {"engine.hybrid_kv_manager": case["hma"]} | ({"model.attention.kind": "dsa"} if sparse else {})
     return _pair(case["transfer"], version, shared, side("p"), side("d"))
 
 

@@ -48,7 +48,7 @@ class Engine(NamedTuple):
 
     @property
     def mla(self) -> bool:
-        return self.kind in {"mla", "kda"}
+        return self.kind in {"mla", "dsa", "kda"}
 
     @property
     def mamba(self) -> bool:
@@ -149,16 +149,17 @@ def _attention_takes(side: Engine) -> None:
 
 
 def _runner_takes(side: Engine, parallel: Any) -> None:
-    """0.33: prefill context parallelism of the runner. A latent stands for one with an index (DeepSeek V3.2)."""
+    """0.33: prefill context parallelism of the runner. A sparse latent is that of DeepSeek V3.2."""
     from vllm.config import CUDAGraphMode
     from vllm.v1.worker.gpu.pcp_manager import PCPManager
 
+    sparse: dict[str, Any] = {"index_topk": 2048, "model_type": "deepseek_v32"} if side.kind == "dsa" else {}
     config = SimpleNamespace(
         parallel_config=parallel,
         model_config=SimpleNamespace(
             use_mla=side.mla,
             is_encoder_decoder=False,
-            hf_text_config=SimpleNamespace(index_topk=2048, model_type="deepseek_v32"),
+            hf_text_config=SimpleNamespace(**sparse),
         ),
         lora_config=None,
         speculative_config=None,
@@ -177,7 +178,7 @@ def _transfer_config(side: Engine) -> SimpleNamespace:
         kv_role=side.role,
         engine_id="local",
         has_connector=lambda wanted: wanted == name,
-        get_from_extra_config=lambda key, default: extra.get(key, default),
+        get_from_extra_config=extra.get,
     )
 
 
