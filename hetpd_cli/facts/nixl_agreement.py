@@ -226,7 +226,7 @@ _CONTEXT = (
 def _starts(side: Side) -> Truth:
     """Tell whether a side starts with its context parallel sizes (0.29 to 0.33, nixl/connector.py, config/vllm.py).
 
-    0.29 takes prefill context parallelism in push mode only, alone, and decode context parallelism without state layers.
+    0.29 takes prefill context parallelism in push mode only and alone, decode context parallelism without state layers.
     """
     dcp, cp, tp = side["parallelism.dcp"], side["parallelism.cp"], side["parallelism.tp"]
     later, pushes = since(side["engine.version"], "0.30"), equal(side["connector.mode"], "push")
@@ -242,7 +242,7 @@ def _starts(side: Side) -> Truth:
 
 
 def _ranks_divide(ours: int, prefill: int, shared: int, theirs: int, other_prefill: int, other_shared: int) -> bool:
-    """Tell whether the ranks that two sides show are multiples: prefill context parallel ones where both kinds are on."""
+    """Tell whether the ranks that two sides show are multiples: context parallel ones where both kinds are on."""
     ranks = [
         cp if cp > 1 and dcp > 1 else tp
         for tp, cp, dcp in ((ours, prefill, shared), (theirs, other_prefill, other_shared))
@@ -291,8 +291,8 @@ def _own_share(ranks: int, others: int, parts: int, other_parts: int) -> bool:
 def one_share_of_tokens(*values: Value) -> Truth:
     """Whether ranks that meet hold the same part of the tokens, of which nothing is exchanged before 0.29.
 
-    A rank r of R reads from rank r x S // R of S (of several where heads are split, which comes with parts of 1). Rank r
-    has part r mod DCP. Source: vLLM 0.24, tp_mapping.py, compute_tp_mapping; parallel_state.py, the groups of DCP.
+    Rank r of R reads from rank r x S // R of S (from several where heads are split, which comes with DCP 1). It has
+    part r mod DCP. Source: vLLM 0.24, tp_mapping.py, compute_tp_mapping; parallel_state.py, the groups of DCP.
     """
     reads, tp, other_tp, dcp, other_dcp = values
     plain = all_true([equal(dcp, 1), equal(other_dcp, 1)])
