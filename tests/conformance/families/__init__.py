@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.conformance.families import mooncake, moriio, nixl, parallel, transfer_config
+from tests.conformance.families import mooncake, moriio, mtp, nixl, parallel, transfer_config
 from tests.conformance.families.base import Family
 
 FAMILIES: dict[str, Family] = {
@@ -12,6 +12,7 @@ FAMILIES: dict[str, Family] = {
         nixl.HANDSHAKE,
         nixl.PLACEMENT,
         parallel.PARALLEL,
+        mtp.MTP,
         mooncake.MOONCAKE,
         moriio.MORIIO,
         transfer_config.CONFIG,

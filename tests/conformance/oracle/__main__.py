@@ -16,6 +16,7 @@ MODULES = {
     "moriio": "moriio",
     "config": "transfer_config",
     "parallel": "parallel",
+    "mtp": "mtp",
 }
 
 

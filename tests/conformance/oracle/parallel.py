@@ -438,7 +438,29 @@ def read_right(reader: Engine, source: Engine, version: str) -> Verdict | None:
     return misplaced
 
 
+class Prompt(NamedTuple):
+    """What a reader asks for: tokens up to here, of which the first are cached; the source has computed so many."""
+
+    tokens: int
+    computed: int
+    cached: int = 0
+
+
 def _rank_reads(reader: Engine, source: Engine, rank: int, prompt: int, version: str) -> bool:
+    pairs = pairs_read(reader, source, rank, Prompt(prompt, prompt), version)
+    starts = range(0, prompt, source.block)
+    wanted = {start for start in starts if (start // reader.block) % reader.dcp == rank % reader.dcp}
+    return comes_right(pairs, wanted, prompt)
+
+
+def comes_right(pairs: list[tuple[int, int]], wanted: set[int], prompt: int) -> bool:
+    """Tell whether what is wanted was read from its own place, and nothing of the prompt from another."""
+    right = {to for to, origin in pairs if to == origin}
+    return wanted <= right and all(to == origin for to, origin in pairs if to < prompt)
+
+
+def pairs_read(reader: Engine, source: Engine, rank: int, prompt: Prompt, version: str) -> list[tuple[int, int]]:
+    """Return what a rank reads into what by `_read_blocks_for_req`: first tokens of blocks of the source's size."""
     stub = _stub(reader, 0, rank, version)
     remote = utils.EngineTransferInfo(
         remote_tp_size=source.ranks, remote_block_size=source.block, remote_block_len=source.block_len(),
@@ -486,20 +508,23 @@ def _rank_reads(reader: Engine, source: Engine, rank: int, prompt: int, version:
         return done
 
     stub._read_blocks = read
-    ours, theirs = (list(range(-(-prompt // (side.block * side.dcp)))) for side in (reader, source))
+    first = prompt.cached // (reader.block * reader.dcp)
+    ours = list(range(first, -(-prompt.tokens // (reader.block * reader.dcp))))
+    theirs = list(range(-(-prompt.computed // (source.block * source.dcp))))
     remote_meta = SimpleNamespace(
-        engine_id="remote", request_id="request", block_ids=[theirs], num_tokens=prompt, registration_generation=0,
+        engine_id="remote", request_id="request", block_ids=[theirs], num_tokens=prompt.computed, registration_generation=0,
         blocks_expiry_time=None, host="", port=0,
     )  # fmt: skip
     meta = SimpleNamespace(
-        remote=remote_meta, local_block_ids=[ours], local_physical_block_ids=[ours], local_num_computed_blocks=(0,),
+        remote=remote_meta, local_block_ids=[ours], local_physical_block_ids=[ours], local_num_computed_blocks=(first,),
         awaiting_kvs=True, tp_size=source.ranks, dcp_size=source.dcp, pp_size=1, remote_registration_generation=0,
     )  # fmt: skip
+    if reader.mamba:
+        # The descriptors of recurrent layers come after all others, and there is no group of them here.
+        stub._has_mamba = True
+        stub._compute_desc_ids = lambda block_ids, **_more: [one for group in block_ids for one in group]
     Puller._read_blocks_for_req(stub, "request", meta)
-    wanted = {start for start in range(0, prompt, step) if (start // reader.block) % reader.dcp == rank % reader.dcp}
-    return wanted <= {to for to, origin in pairs if to == origin} and all(
-        to == origin for to, origin in pairs if to < prompt
-    )
+    return pairs
 
 
 class _AnyHandle(dict[Any, Any]):
