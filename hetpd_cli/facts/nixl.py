@@ -368,7 +368,16 @@ def _trimmed_in_front(local: Side) -> Truth:
     return all_true([equal(local["connector.mode"], "push"), negate(since(local["engine.version"], "0.28"))])
 
 
-@landing("misplaces_blocks")
+def _written_in_parts(reader: Side, source: Side) -> Truth:
+    """Tell whether blocks are pushed in parts of the reader's kernel size: its list is clipped at the end (0.28 on).
+
+    Only stages of a prefill are let do so; elsewhere decode checks too, and refuses smaller blocks than prefill's.
+    """
+    parts = lifted(lambda one, other: other > one and other % one == 0, reader[_KERNEL], source[_KERNEL])
+    return all_true([equal(reader["connector.mode"], "push"), parts])
+
+
+@landing("misplaces_blocks", _KERNEL)
 def misplaces_blocks(reader: Side, source: Side) -> Truth:
     """Whether blocks land beside their place at some length of the prompt, without any prefix in a cache.
 
@@ -377,7 +386,8 @@ def misplaces_blocks(reader: Side, source: Side) -> Truth:
     rest is clipped or stops the step: if P divides D. Models with state layers are paired from the first block on.
     """
     apart = negate(_divides(source["kv.block_size"], reader["kv.block_size"]))
-    return all_true([apart, negate(reader["model.keeps_state"]), negate(_trimmed_in_front(reader))])
+    paired = negate(any_true([_trimmed_in_front(reader), _written_in_parts(reader, source)]))
+    return all_true([apart, negate(reader["model.keeps_state"]), paired])
 
 
 @landing("stops_on_blocks", _KERNEL)
@@ -388,7 +398,7 @@ def stops_on_blocks(reader: Side, source: Side) -> Truth:
     source's, its list is clipped instead.
     """
     longer = negate(_divides(reader["kv.block_size"], source["kv.block_size"]))
-    one_kernel = equal(reader[_KERNEL], source[_KERNEL])
+    one_kernel = any_true([equal(reader[_KERNEL], source[_KERNEL]), _written_in_parts(reader, source)])
     return all_true([longer, one_kernel, negate(reader["model.keeps_state"]), negate(_trimmed_in_front(reader))])
 
 

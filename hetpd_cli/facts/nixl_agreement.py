@@ -153,6 +153,8 @@ _STAGES = (
     "prefill.engine.version",
     "decode.connector.mode",
     "prefill.connector.mode",
+    "decode.connector.role",
+    "prefill_reads",
     "latent_kv",
     "prefill.model.keeps_state",
     "prefill.kv.in_groups",
@@ -165,7 +167,8 @@ def takes_stages(*values: Value) -> Truth:
     """Whether NIXL takes the two pipeline parallel sizes: 1 and 1, and from 0.26 on stages of a prefill that pushes.
 
     Not with layers that keep a state; with KV in groups from 0.31 on, with one kernel block, and with no more ranks on
-    decode than on prefill, unless the KV is a latent. A pulling decode counts the regions of a stage, and refuses them.
+    decode than on prefill, unless the KV is a latent. A pulling decode counts the regions of a stage, and refuses them;
+    with stages of its own it takes a prefill without, if it is no kv_consumer (and not rightly: :func:`frees_early`).
     """
     facts = dict(zip(_STAGES, values, strict=True))
     version = facts["prefill.engine.version"]
@@ -175,19 +178,44 @@ def takes_stages(*values: Value) -> Truth:
     grouped = all_true([since(version, "0.31"), kernels, few])
     pushed = all_true(
         [
-            since(version, "0.26"),
             equal(facts["prefill.connector.mode"], "push"),
             equal(facts["decode.connector.mode"], "push"),
-            negate(facts["prefill.model.keeps_state"]),
             any_true([negate(facts["prefill.kv.in_groups"]), grouped]),
         ]
     )
-    return all_true([stages[1], any_true([stages[0], pushed])])
+    pulled = all_true(
+        [
+            equal(facts["decode.connector.mode"], "pull"),
+            negate(facts["prefill_reads"]),
+            negate(equal(facts["decode.connector.role"], "consumer")),
+            negate(facts["prefill.kv.in_groups"]),
+        ]
+    )
+    known = all_true([since(version, "0.26"), negate(facts["prefill.model.keeps_state"])])
+    return any_true(
+        [
+            all_true(stages),
+            all_true([stages[1], known, pushed]),
+            all_true([stages[0], known, pulled]),
+        ]
+    )
+
+
+@boundary_fact("frees_early", "nixl", "takes_stages", "decode.parallelism.pp")
+def frees_early(*values: Value) -> Truth:
+    """Whether prefill frees blocks that a stage of decode has still to read: it counts the readers of one stage.
+
+    Source: vLLM 0.26 to 0.33, pull_worker.py, `_get_new_notifs`; the refusal of a kv_consumer in base_worker.py.
+    """
+    joined, taken, stages = values
+    return all_true([joined, negate(equal(stages, 1)), taken])
 
 
 _CONTEXT = (
     "engine.version",
     "connector.mode",
+    "connector.role",
+    "connector.bidirectional",
     "parallelism.tp",
     "parallelism.cp",
     "parallelism.dcp",
@@ -196,13 +224,30 @@ _CONTEXT = (
 
 
 def _starts(side: Side) -> Truth:
-    """Tell whether a side starts with its context parallel sizes (0.29 to 0.33, nixl/connector.py, config/vllm.py)."""
+    """Tell whether a side starts with its context parallel sizes (0.29 to 0.33, nixl/connector.py, config/vllm.py).
+
+    0.29 takes prefill context parallelism in push mode only and alone, decode context parallelism without state layers.
+    """
     dcp, cp, tp = side["parallelism.dcp"], side["parallelism.cp"], side["parallelism.tp"]
+    later, pushes = since(side["engine.version"], "0.30"), equal(side["connector.mode"], "push")
     spread = lifted(lambda one, ranks, prefill: one in {1, max(ranks, prefill)}, dcp, tp, cp)
-    both = lifted(lambda one, prefill, ranks: prefill == 1 or one == 1 or (ranks == 1 and one == prefill), dcp, cp, tp)
-    pushes = equal(side["connector.mode"], "push")
-    plain = equal(dcp, 1)
-    return all_true([any_true([plain, all_true([spread, side["latent_kv"], negate(pushes)])]), both])
+    both = lifted(lambda one, prefill, ranks: ranks == 1 and one == prefill, dcp, cp, tp)
+    together = any_true([equal(cp, 1), equal(dcp, 1), all_true([later, both])])
+    written = all_true(
+        [equal(side["connector.role"], "producer"), negate(side["connector.bidirectional"]), any_true([later, pushes])]
+    )
+    state = any_true([later, negate(side["model.keeps_state"])])
+    shared = all_true([spread, side["latent_kv"], negate(pushes), state])
+    return all_true([any_true([equal(dcp, 1), shared]), any_true([equal(cp, 1), written]), together])
+
+
+def _ranks_divide(ours: int, prefill: int, shared: int, theirs: int, other_prefill: int, other_shared: int) -> bool:
+    """Tell whether the ranks that two sides show are multiples: context parallel ones where both kinds are on."""
+    ranks = [
+        cp if cp > 1 and dcp > 1 else tp
+        for tp, cp, dcp in ((ours, prefill, shared), (theirs, other_prefill, other_shared))
+    ]
+    return max(ranks) % min(ranks) == 0
 
 
 @check("takes_context_parallel", _CONTEXT, ("latent_kv",))
@@ -222,15 +267,39 @@ def takes_context_parallel(local: Side, remote: Side) -> Truth:
         ),
         local[cp], local[dcp], remote[cp], remote[dcp],
     )  # fmt: skip
-    taken = [_starts(local), _starts(remote), divide, apart, state]
+    ranks = lifted(_ranks_divide, *(side[name] for side in (local, remote) for name in ("parallelism.tp", cp, dcp)))
+    taken = [_starts(local), _starts(remote), divide, apart, state, ranks]
     return any_true([plain, all_true([since(local["engine.version"], "0.29"), *taken])])
 
 
-@boundary_fact("decode_is_whole", "decode.parallelism.cp", "prefill.parallelism.cp", "prefill_reads")
+@boundary_fact("decode_is_whole", "decode.parallelism.cp")
 def decode_is_whole(*values: Value) -> Truth:
-    """Whether decode has no prefill context parallelism, and prefill none where it reads from decode."""
-    decode, prefill, reads = values
-    return all_true([equal(decode, 1), any_true([equal(prefill, 1), negate(reads)])])
+    """Whether decode has no prefill context parallelism."""
+    return equal(values[0], 1)
+
+
+_SHARES = ("prefill_reads", *of_both("parallelism.tp", "parallelism.dcp"))
+
+
+def _own_share(ranks: int, others: int, parts: int, other_parts: int) -> bool:
+    """Tell whether every rank reads from ranks with its part of the tokens; parts are dealt out rank by rank."""
+    pairs = [(rank, rank * others // ranks) for rank in range(ranks)]
+    return parts == other_parts and all(rank % parts == other % parts for rank, other in pairs)
+
+
+@boundary_fact("one_share_of_tokens", *_SHARES)
+def one_share_of_tokens(*values: Value) -> Truth:
+    """Whether ranks that meet hold the same part of the tokens, of which nothing is exchanged before 0.29.
+
+    Rank r of R reads from rank r x S // R of S (from several where heads are split, which comes with DCP 1). It has
+    part r mod DCP. Source: vLLM 0.24, tp_mapping.py, compute_tp_mapping; parallel_state.py, the groups of DCP.
+    """
+    reads, tp, other_tp, dcp, other_dcp = values
+    plain = all_true([equal(dcp, 1), equal(other_dcp, 1)])
+    back = lifted(_own_share, tp, other_tp, dcp, other_dcp)
+    return any_true(
+        [plain, all_true([lifted(_own_share, other_tp, tp, other_dcp, dcp), any_true([negate(reads), back])])]
+    )
 
 
 # -- state layers with a prefix cache --------------------------------------------------------------------------

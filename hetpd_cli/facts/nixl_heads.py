@@ -107,8 +107,8 @@ def takes_tp_sizes(local: Side, remote: Side) -> Truth:
 def takes_copied_heads(local: Side, remote: Side) -> Truth:
     """Whether no remote with more ranks than its reader holds copies of KV heads.
 
-    Models with state layers are exempt from 0.20 on, a latent from 0.21 on; before, a latent is judged by the KV heads that its
-    config.json states. Before 0.14 a remote with more ranks is refused in any case (`takes_tp_sizes`).
+    Models with state layers are exempt from 0.20 on, a latent from 0.21 on; before, a latent is judged by the KV
+    heads that its config.json states. Before 0.14 a remote with more ranks is refused in any case (`takes_tp_sizes`).
     """
     version = local["engine.version"]
     more = ordered(">", remote[_TP], local[_TP])

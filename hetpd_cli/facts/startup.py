@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 
+from hetpd_cli.facts.nixl import lifted, since
 from hetpd_cli.facts.registry import Default, Found, default_of, derived
-from hetpd_cli.facts.truth import all_true, any_true, negate, within
+from hetpd_cli.facts.representation import LATENT_KINDS
+from hetpd_cli.facts.truth import all_true, any_true, equal, negate, within
 from hetpd_cli.facts.values import DEFAULT, NONE, Truth, Unknown, Value
 from hetpd_cli.tables import covers
 from hetpd_cli.versions import is_version, version_in
@@ -283,3 +285,66 @@ def backend_takes_connector(
     if not isinstance(engine__version, str) or not is_version(engine__version):
         return Unknown("the release is not known")
     return not version_in(engine__version, spec)
+
+
+# -- context parallelism ---------------------------------------------------------------------------------------
+
+_HEADS = ("parallelism.tp", "parallelism.dcp", "model.attention.heads", "model.attention.kv_heads")
+
+
+@derived("pool", "parallelism.heads_share_tokens", result="boolean", lenient=("model.attention.kind", *_HEADS))
+def heads_share_tokens(
+    parallelism__tp: Value,
+    parallelism__dcp: Value,
+    model__attention__kind: Value,
+    model__attention__heads: Value,
+    model__attention__kv_heads: Value,
+) -> Truth:
+    """Whether the ranks that hold copies of a KV head are enough for vLLM's decode context parallelism; a latent is.
+
+    TP > KV heads, DCP <= TP // KV heads, and the query heads of a KV head are a multiple of DCP.
+    Source: vLLM 0.11.2 to 0.33, config/model.py, verify_with_parallel_config.
+    """
+    dcp, heads = parallelism__dcp, model__attention__kv_heads
+    few = lifted(lambda one, ranks, kv: ranks > kv and one <= ranks // kv, dcp, parallelism__tp, heads)
+    queries = lifted(lambda one, query, kv: query // kv % one == 0, dcp, model__attention__heads, heads)
+    return any_true([equal(dcp, 1), within(model__attention__kind, LATENT_KINDS), all_true([few, queries])])
+
+
+_CONTEXT = (
+    "engine.version",
+    "parallelism.tp",
+    "parallelism.pp",
+    "parallelism.cp",
+    "parallelism.dcp",
+    "model.attention.kind",
+    "parallelism.heads_share_tokens",
+)
+
+
+@derived("pool", "parallelism.context_starts", result="boolean", lenient=_CONTEXT)
+def context_starts(
+    engine__version: Value,
+    parallelism__tp: Value,
+    parallelism__pp: Value,
+    parallelism__cp: Value,
+    parallelism__dcp: Value,
+    model__attention__kind: Value,
+    parallelism__heads_share_tokens: Value,
+) -> Truth:
+    """Whether vLLM starts with the context parallel sizes, whatever the connector.
+
+    DCP divides TP (0.26 on: with CP it is 1, CP or TP x CP). CP > 1: nothing takes it up to 0.25; from 0.26 on a latent
+    does, up to 0.31 without stages, and from 0.30 on with DCP only one with an index.
+    Source: vLLM 0.11.2 to 0.33, config/parallel.py, v1/worker/cp_utils.py, v1/worker/gpu/pcp_manager.py.
+    """
+    cp, dcp, kind = parallelism__cp, parallelism__dcp, model__attention__kind
+    indexed = any_true([equal(dcp, 1), equal(kind, "dsa"), negate(since(engine__version, "0.30"))])
+    whole = any_true([equal(parallelism__pp, 1), since(engine__version, "0.32")])
+    written = all_true([since(engine__version, "0.26"), within(kind, LATENT_KINDS), whole, indexed])
+    even = lifted(_even, dcp, parallelism__tp, cp)
+    return all_true([even, parallelism__heads_share_tokens, any_true([equal(cp, 1), written])])
+
+
+def _even(dcp: int, tp: int, cp: int) -> bool:
+    return tp % dcp == 0 if cp == 1 else dcp in {1, cp, tp * cp}

@@ -15,6 +15,8 @@ MODULES = {
     "mooncake": "mooncake",
     "moriio": "moriio",
     "config": "transfer_config",
+    "parallel": "parallel",
+    "mtp": "mtp",
 }
 
 
