@@ -31,7 +31,7 @@ class Family(NamedTuple):
     fields: Callable[[Case, str], tuple[Fields, Fields]]
     labels: dict[str, str]
     """What labels of the oracle that are no exception of vLLM's rest on."""
-    others: dict[str, list[Any]]
+    others: dict[str, list[Any]] = {}  # noqa: RUF012
     """Other values of dimensions, by their name without side: for a second grid, of which no table is kept."""
 
     def other_dimensions(self, version: str) -> dict[str, list[Any]]:
