@@ -129,6 +129,7 @@ def test_a_pair_at_odds_gives_two_findings_with_both_places_and_what_is_undecide
                 "pool.kv.dtype_word",
             ],
         ),
+        ("HPD538", ["pool.parallelism.dcp", "pool.engine.version", "pool.parallelism.dcp"]),
     ]
     assert report.tally.undecided == len(report.undecided)
 

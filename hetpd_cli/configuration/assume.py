@@ -102,10 +102,21 @@ def _meant(assumption: Assumption, target: Target, folder: str) -> bool:
 
 def fill(target: Target, stated: Section, note: str) -> bool:
     """State what ``stated`` says and the target does not, and tell whether there was any of it."""
-    missing = [path for path in stated.stated if is_open(target.section.stated.get(path))]
+    missing = [
+        path for path in stated.stated if is_open(target.section.stated.get(path)) and not _told_by_image(target, path)
+    ]
     for path in missing:
         _state(target, path, stated.stated[path], note)
     return bool(missing)
+
+
+def _told_by_image(target: Target, path: str) -> bool:
+    """Tell whether the pool's image says its release: what it says is written, and no assumption overrides it."""
+    if target.kind != "pool" or path != "engine.version" or "engine.image" not in target.section.stated:
+        return False
+    from hetpd_cli.facts.space import Subject
+
+    return not Subject("pool", target.name, target.section, None).fact(path).unknown
 
 
 def _is_overridden(written: Sequence[Stated | None]) -> bool:

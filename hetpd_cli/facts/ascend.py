@@ -8,6 +8,7 @@ distributed/mooncake_connector.py, mooncake_layerwise_connector.py) and ascend_c
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from hetpd_cli.facts.mooncake import FIT, MISREAD, REFUSED, agreed
@@ -21,12 +22,16 @@ from hetpd_cli.versions import is_version, version_in
 _HYBRID_CLASS: Final = "MooncakeHybridConnector"
 _BOTH_SIDES = ("prefill.engine.name", "decode.engine.name", "prefill.connector.name", "decode.connector.name")
 
+_PLAIN = re.compile(r"v?[0-9.]+")
+_CANDIDATE = re.compile(r"rc[0-9]+")
+
 
 def since(version: Value, spec: str) -> Truth:
     """Tell whether a release lies in a range; undecided for one that is not known."""
     if not isinstance(version, str) or not is_version(version):
         return UNDECIDED
-    return version_in(version, spec)
+    # A plain release lies on one side of a release and of its candidates, and is compared at once.
+    return version_in(version, _CANDIDATE.sub("", spec) if _PLAIN.fullmatch(version) else spec)
 
 
 @derived("handoff", "ascend_mooncake", result="boolean", lenient=_BOTH_SIDES)
@@ -241,7 +246,7 @@ def _blocks(*values: Value) -> Value:
         return unknown
     if not isinstance(version, str) or not is_version(version) or mode not in {"pull", "push"}:
         return unknown
-    if version_in(version, "<0.23.0rc1" if mode == "pull" else "<0.17.0rc1"):
+    if since(version, "<0.23.0rc1" if mode == "pull" else "<0.17.0rc1") is True:
         return MISREAD
     splits = [size for size in parallel if isinstance(size, int)]
     if len(splits) < len(parallel):

@@ -11,6 +11,11 @@ from tests.conformance.tables import committed, load
 
 def main() -> int:
     """Compare the families that are named, or all."""
+    families = sorted({family for family, _ in committed()})
+    unknown = [word for word in sys.argv[1:] if word not in families]
+    if unknown:
+        print(f"no family {', '.join(unknown)}; there are {', '.join(families)}", file=sys.stderr)  # noqa: T201
+        return 2
     differ = 0
     for family, version in committed():
         if sys.argv[1:] and family not in sys.argv[1:]:
