@@ -205,33 +205,22 @@ _ELEMENT_BYTES = {
 }
 """Bytes of an element with the scales that lie within the block; nvfp4 has one byte of scale for 16 elements."""
 
-_LENGTH = (
-    "kv.dtype",
-    "kv.dtype_word",
-    "model.layers",
-    "model.attention.head_dim",
-    _HEADS,
-    _TP,
-    "model.keeps_state",
-    "speculative.keeps_kv",
-    "speculative.kv_dtype_word",
-)
+
+@check("takes_layers", ("model.layers",))
+def takes_layers(local: Side, remote: Side) -> Truth:
+    """Whether both sides register as many layers; where neither side's number is known, they do not differ."""
+    return _of_one_name(local["model.layers"], remote["model.layers"])
+
+
+_LENGTH = ("kv.dtype", "model.attention.head_dim", _HEADS, _TP, "model.keeps_state")
 
 
 @check("takes_block_bytes", _LENGTH, ("latent_kv",))
 def takes_block_bytes(local: Side, remote: Side) -> Truth:
-    """Whether blocks are as many and as long as the other side expects: layers, bytes of a token's heads, the draft's.
+    """Whether a token is as long as the other side expects: element x head size x heads of a rank, max(1, heads / TP).
 
-    Bytes of one token are those of an element x head size x heads of a rank, max(1, heads / TP); not compared where
-    layers keep a state. Of drafts the bytes of an element are compared.
+    What is twice in one factor and half in another is as long. Not compared where layers keep a state.
     """
-    layers = _of_one_name(local["model.layers"], remote["model.layers"])
-    lengths = all_true([_one_length(local, remote), _one_draft_width(local, remote)])
-    return all_true([layers, any_true([local["model.keeps_state"], lengths])])
-
-
-def _one_length(local: Side, remote: Side) -> Truth:
-    """Compare the bytes of a token: what is twice in one factor and half in another is as long."""
     widths = [_bytes(side["kv.dtype"]) for side in (local, remote)]
     sizes = [side["model.attention.head_dim"] for side in (local, remote)]
     counts = [side[_HEADS] for side in (local, remote)]
@@ -239,24 +228,39 @@ def _one_length(local: Side, remote: Side) -> Truth:
     size = _of_one_name(*sizes)
     shared = lifted(lambda ours, theirs, tp: _heads(ours, tp) == _heads(theirs, tp), *counts, remote[_TP])
     heads = any_true([local["latent_kv"], equal(*counts), shared])
-    parts = [width, size, heads]
-    if parts.count(False) > 1 and not any(isinstance(one, Unknown) for one in (*widths, *sizes, *counts, remote[_TP])):
-        latent = local["latent_kv"] is True
-        ours, theirs = (
-            width * dim * (1 if latent else _heads(count, remote[_TP]))
-            for width, dim, count in zip(widths, sizes, counts, strict=True)
-        )
-        return bool(ours == theirs)
-    return all_true(parts)
+    taken = all_true([width, size, heads])
+    if taken is False and [width, size, heads].count(True) < 2:
+        taken = _one_product(widths, sizes, counts, remote[_TP], local["latent_kv"])
+    return any_true([local["model.keeps_state"], taken])
 
 
-def _one_draft_width(local: Side, remote: Side) -> Truth:
-    """Tell whether two drafts' KV has elements as wide; true where a side is not known to have one."""
-    keeps = all_true([side["speculative.keeps_kv"] for side in (local, remote)])
+def _one_product(widths: list[Any], sizes: list[Value], counts: list[Value], tp: Value, latent: Value) -> Truth:
+    """Compare two products whose factors differ."""
+    if not isinstance(latent, bool) or any(isinstance(one, Unknown) for one in (*widths, *sizes, *counts, tp)):
+        return UNDECIDED
+    ours, theirs = (
+        width * size * (1 if latent else _heads(count, tp))  # type: ignore[arg-type]
+        for width, size, count in zip(widths, sizes, counts, strict=True)
+    )
+    return bool(ours == theirs)
+
+
+_DRAFTED = (
+    "kv.dtype",
+    "kv.dtype_word",
+    "model.keeps_state",
+    "speculative.keeps_kv",
+    "speculative.kv_dtype_word",
+)
+
+
+@check("takes_draft_bytes", _DRAFTED)
+def takes_draft_bytes(local: Side, remote: Side) -> Truth:
+    """Whether two drafts' KV has elements as wide, or a side has no draft; not compared where layers keep a state."""
+    keeps = [side["speculative.keeps_kv"] for side in (local, remote)]
     words = [_draft_word(side) for side in (local, remote)]
-    if keeps is not True or equal(*words) is True:
-        return True
-    return equal(*(_draft_bytes(side) for side in (local, remote)))
+    alike = True if equal(*words) is True else equal(*(_draft_bytes(side) for side in (local, remote)))
+    return any_true([local["model.keeps_state"], negate(all_true(keeps)), alike])
 
 
 def _draft_word(side: Side) -> Value:

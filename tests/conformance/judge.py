@@ -165,7 +165,7 @@ Read = tuple[int, str] | Name
 """What a fact is worked out from: a field of prefill (0) or decode (1), or another fact."""
 
 
-class _Noting(dict[str, "Stated"]):
+class Noting(dict[str, "Stated"]):
     """The stated fields of a section; tells ``note`` of each that is looked at, in whatever way."""
 
     def __init__(self, stated: dict[str, Stated], note: Callable[[str], None], paths: Iterable[str]) -> None:
@@ -428,7 +428,7 @@ class Judge:
             if decoded is None:
                 decoded = self._decoded[path, value] = _decoded(path, value)
             stated.update(decoded)
-        return _Noting(stated, lambda path: note((index, path)) if path in varying else None, varying)
+        return Noting(stated, lambda path: note((index, path)) if path in varying else None, varying)
 
 
 _OVER = {"boundary": ("boundary",), "pair": ("pair",), "pool": ("prefill", "decode")}

@@ -66,6 +66,9 @@ def test_where_blocks_land(kernels) -> None:
         assert of("misplaces_after_hit", prefill, decode | {"engine.prefix_caching": False}) is False
 
 
+FLASH, CPU = (
+    {"engine.attention_backend": word, "model.attention.sliding_window": 128} for word in ("FLASH_ATTN", "CPU_ATTN")
+)
 PUSH, BOTH = {"connector.mode": "push"}, {"connector.bidirectional": True}
 
 
@@ -99,6 +102,30 @@ PUSH, BOTH = {"connector.mode": "push"}, {"connector.bidirectional": True}
         ("keeps_heads_whole", {"parallelism.tp": 8}, {"parallelism.tp": 16}, True),
         ("keeps_heads_whole", {"parallelism.tp": 4}, {"parallelism.tp": 8}, False),
         ("takes_block_bytes", {"kv.dtype": "fp16"}, {"kv.dtype": "bf16"}, True),
+        (
+            "takes_block_bytes",
+            {"kv.dtype": "bf16", "model.attention.head_dim": 64},
+            {"kv.dtype": "fp8_e4m3", "model.attention.head_dim": 128},
+            True,
+        ),
+        (
+            "takes_block_bytes",
+            {"kv.dtype": "bf16", "model.attention.head_dim": 64},
+            {"kv.dtype": "fp8_e4m3", "model.attention.head_dim": 256},
+            False,
+        ),
+        ("takes_layers", {"model.layers": 48}, {"model.layers": 32}, False),
+        (
+            "takes_nvfp4_heads",
+            {"kv.dtype": "nvfp4", "parallelism.tp": 4},
+            {"kv.dtype": "bf16", "parallelism.tp": 2},
+            True,
+        ),
+        ("takes_nvfp4_heads", {"parallelism.tp": 4}, {"kv.dtype": "nvfp4", "parallelism.tp": 2}, False),
+        ("takes_attention_backend", FLASH, CPU, False),
+        ("takes_attention_backend", CPU, FLASH, True),
+        ("takes_attention_backend", CPU, CPU, True),
+        ("takes_attention_backend", FLASH, CPU | {"engine.hybrid_kv_manager": False}, True),
         ("takes_block_bytes", {"kv.dtype": "fp8_e4m3"}, {"kv.dtype": "bf16"}, False),
         ("hash_enforced", {"connector.enforce_handshake_compat": False}, {}, "unknown"),
         ("hash_enforced", {}, {"connector.enforce_handshake_compat": True}, True),

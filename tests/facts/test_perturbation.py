@@ -270,6 +270,10 @@ FALLS_BACK = {
         ),
         "a rule for what is open steps back where another one knows",
     ),
+    **dict.fromkeys(
+        ("takes_layers", "takes_block_bytes"),
+        "a number that neither side states is taken to be that of one model",
+    ),
     "mooncake_takes_lengths": "what is wrong in one of two ways is told as refused",
     "settled_elsewhere": "a rule takes over where no other one knows what the connector does",
     "kv.registered_block_size": "the engine's block is taken to be the kernel's where nobody states that",
