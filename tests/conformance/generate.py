@@ -7,7 +7,9 @@ What has to be installed where `--python` points (nothing of it where hetpd runs
 Python dependencies: regex pydantic cbor2 psutil pyzmq urllib3 transformers aiohttp requests openai_harmony openai msgspec
 prometheus-client uvloop py-cpuinfo einops pillow pybase64 cachetools numpy httpx uvicorn fastapi cloudpickle llguidance
 xgrammar msgpack partial_json_parser orjson. vLLM itself is neither installed nor compiled: its source distribution is
-downloaded with pip, unpacked in a temporary folder and put on the path; `--source FOLDER` takes one that is unpacked.
+downloaded with that interpreter's pip, unpacked in a temporary folder and put on the path; `--source FOLDER` takes one that
+is unpacked. pip asks the archive for its metadata before it keeps it, and vLLM's build script answers only where pip,
+setuptools, setuptools-scm, setuptools-rust, wheel, packaging, jinja2 and torch are installed.
 
 Same seed, same bytes. `--seed` and `--other-values` make other cases, and print where hetpd says otherwise. `--drift` writes nothing: it runs the cases of the newest committed table on another release and
 prints which verdicts differ, the cases that are one field away from the usual pair first.
@@ -156,12 +158,12 @@ def kept(keys: list[str], verdicts: dict[str, Judged], fixed: int, size: int, di
 # -- running vLLM ----------------------------------------------------------------------------------------------
 
 
-def source_of(version: str, folder: Path) -> Path:
+def source_of(version: str, folder: Path, python: str) -> Path:
     """Download the source distribution of a release of vLLM with pip and return where it is unpacked."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", "vllm", "--no-build-isolation"]
+    command = [python, "-m", "pip", "download", "--no-deps", "--no-binary", "vllm", "--no-build-isolation"]
     environment = {**os.environ, "VLLM_TARGET_DEVICE": "empty", "VLLM_VERSION_OVERRIDE": version}
-    # Building its metadata may fail for want of a compiler: the archive is there by then.
-    subprocess.run([*command, "-d", str(folder), f"vllm=={version}"], env=environment, check=False)
+    environment["SETUPTOOLS_SCM_PRETEND_VERSION"] = version
+    subprocess.run([*command, "-d", str(folder), f"vllm=={version}"], env=environment, cwd=folder, check=True)
     (archive,) = folder.glob("vllm-*.tar.gz")
     with tarfile.open(archive) as file:
         file.extractall(folder, filter="data")
@@ -263,7 +265,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--drift", action="store_true", help="compare with the newest committed tables")
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        source = chosen.source or source_of(chosen.version, Path(folder))
+        source = chosen.source or source_of(chosen.version, Path(folder), chosen.python)
         for name in chosen.families or FAMILIES:
             if chosen.drift:
                 print(drift(name, chosen.version, chosen.python, source))  # noqa: T201
