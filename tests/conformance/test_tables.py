@@ -152,7 +152,7 @@ def test_fields_with_one_value_are_in_no_tree() -> None:
 @pytest.mark.skipif(
     not (PYTHON and SOURCE), reason="HETPD_VLLM_PYTHON and HETPD_VLLM_SOURCE name no interpreter with torch and no vLLM"
 )
-@pytest.mark.parametrize("family", ["placement", "mooncake", "config", "parallel"])
+@pytest.mark.parametrize("family", ["placement", "mooncake", "config", "parallel", "mtp"])
 def test_a_release_says_again_what_its_table_says(family: str) -> None:
     assert PYTHON is not None and SOURCE is not None
     version = Path(SOURCE).name.removeprefix("vllm-")
