@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,12 @@ def test_verdicts_have_fair_shares(family: str, version: str) -> None:
     assert bad == 0 or bad >= LEAST_SHARE
 
 
+def test_all_tables_together_have_fair_shares() -> None:
+    verdicts = Counter(row.verdict for family, version in TABLES for row in load(family, version).rows)
+    assert verdicts.keys() == set(VERDICTS.values())
+    assert min(verdicts.values()) >= LEAST_SHARE * verdicts.total()
+
+
 @pytest.mark.parametrize(("family", "version"), TABLES)
 def test_header_says_what_is_in_the_table(family: str, version: str) -> None:
     table = load(family, version)
@@ -99,6 +107,20 @@ def test_a_case_can_be_printed_as_a_deployment_file(family: str, version: str) -
         assert len(deployment.handoffs) == 1
 
 
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_the_second_grid_has_other_values_that_can_be_written(name: str) -> None:
+    family = FAMILIES[name]
+    usual, other = family.dimensions("0.33.0"), family.other_dimensions("0.33.0")
+    plain = {one.removeprefix("p_").removeprefix("d_") for one in usual} | {
+        one for one in family.others if one.startswith("shared_")
+    }
+    assert family.others.keys() <= plain
+    assert any(set(map(repr, other[one])) - set(map(repr, values)) for one, values in usual.items())
+    for key in candidates(family, other, 20, random.Random("seed"))[:20]:
+        text = deployment_text(name, case_of(key, other), "0.33.0")
+        assert name == "config" or len(deployment_of(text).pools) == 2
+
+
 def test_a_key_stands_for_its_case() -> None:
     dimensions = FAMILIES["placement"].dimensions("0.33.0")
     for case in single_changes(dimensions):
@@ -106,8 +128,6 @@ def test_a_key_stands_for_its_case() -> None:
 
 
 def test_drawing_is_repeatable_and_covers_every_pair() -> None:
-    import random
-
     family = FAMILIES["mooncake"]
     dimensions = family.dimensions("0.33.0")
     first, second = (candidates(family, dimensions, 300, random.Random("seed")) for _ in range(2))
@@ -117,8 +137,6 @@ def test_drawing_is_repeatable_and_covers_every_pair() -> None:
 
 
 def test_what_is_kept_has_fair_shares_and_every_pair() -> None:
-    import random
-
     family = FAMILIES["mooncake"]
     dimensions = family.dimensions("0.33.0")
     keys = candidates(family, dimensions, 3000, random.Random("seed"))
@@ -180,6 +198,16 @@ def test_drift_names_the_cases_that_differ(tmp_path: Path) -> None:
     assert f"{differing} of {len(table.rows)} cases differ" in said
     # The usual pair, accepted until now, comes first.
     assert said.splitlines()[1].endswith("reject (said): {}")
+
+
+def test_another_seed_prints_how_hetpd_compares_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path.name: path.stat().st_mtime_ns for path in DATA.iterdir()}
+    words = ["moriio", "--version", "0.33.0", "--python", _fake_python(tmp_path, ACCEPT), "--source", str(tmp_path)]
+    main([*words, "--seed", "7", "--other-values", "--size", "40"])
+    assert "cases differ" in capsys.readouterr().out
+    assert {path.name: path.stat().st_mtime_ns for path in DATA.iterdir()} == before
 
 
 def test_the_script_prints_drift_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
