@@ -107,7 +107,7 @@ def test_a_case_can_be_printed_as_a_deployment_file(family: str, version: str) -
         assert len(deployment.handoffs) == 1
 
 
-@pytest.mark.parametrize("name", list(FAMILIES))
+@pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.others])
 def test_the_second_grid_has_other_values_that_can_be_written(name: str) -> None:
     family = FAMILIES[name]
     usual, other = family.dimensions("0.33.0"), family.other_dimensions("0.33.0")
