@@ -276,21 +276,26 @@ def _smallest(keys: list[object], forced: Callable[[Iterable[object]], bool]) ->
     return set(kept)
 
 
-def needs(verdict: Verdict, scope: Scope) -> list[Leaf]:
+def lacking(verdict: Verdict) -> tuple[Fact, ...]:
     """Return the unknown facts that somebody could state to help to settle an undecided verdict.
 
     Where the evidence does not reach an engine version, that version is what is lacking.
     """
+    if verdict.lacking:
+        return verdict.lacking
+    read = (*verdict.requirement.values(), *verdict.condition.values())
+    return tuple(one for fact in read for one in _statable(fact))
+
+
+def needs(verdict: Verdict, scope: Scope, known: set[int] | None = None) -> list[Leaf]:
+    """Return what a verdict lacks under the names of its scope, but for facts whose ids are ``known`` already."""
+    found: dict[int, Fact] = {id(fact): fact for fact in lacking(verdict) if known is None or id(fact) not in known}
+    if not found:
+        return []
+    if known is not None:
+        known.update(found)
     prefixes = _prefixes(scope)
-    wanted: list[Fact] = list(verdict.lacking)
-    if not wanted:
-        for fact in (*verdict.requirement.values(), *verdict.condition.values()):
-            wanted += _statable(fact)
-    found: dict[int, Leaf] = {}
-    for unknown in wanted:
-        name = f"{prefixes.get(unknown.owner, unknown.owner.name)}.{unknown.path}"
-        found.setdefault(id(unknown), Leaf(name, unknown, True))
-    return list(found.values())
+    return [Leaf(f"{prefixes.get(fact.owner, fact.owner.name)}.{fact.path}", fact, True) for fact in found.values()]
 
 
 def reasons(verdict: Verdict) -> list[str]:
