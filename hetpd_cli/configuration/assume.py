@@ -73,10 +73,10 @@ def apply(
     for assumption, stated in zip(configuration.assume, values, strict=True):
         meant = [target for target in targets if _meant(assumption, target, configuration.folder)]
         note = f"{assumption.reason} ({configuration.path}:{assumption.place.line})"
-        written = [target.section.stated.get(assumption.fact) for target in meant]
+        said = [written(target, assumption.fact) for target in meant]
         filled = [fill(target, stated, note) for target in meant]
-        if not any(filled) and looked_at(assumption.path) and not _is_overridden(written):
-            problems.append(_without_effect(assumption, [one for one in written if one is not None]))
+        if not any(filled) and looked_at(assumption.path) and not _is_overridden(said):
+            problems.append(_without_effect(assumption, [one for one in said if one is not None]))
     return problems
 
 
@@ -102,21 +102,22 @@ def _meant(assumption: Assumption, target: Target, folder: str) -> bool:
 
 def fill(target: Target, stated: Section, note: str) -> bool:
     """State what ``stated`` says and the target does not, and tell whether there was any of it."""
-    missing = [
-        path for path in stated.stated if is_open(target.section.stated.get(path)) and not _told_by_image(target, path)
-    ]
+    missing = [path for path in stated.stated if is_open(written(target, path))]
     for path in missing:
         _state(target, path, stated.stated[path], note)
     return bool(missing)
 
 
-def _told_by_image(target: Target, path: str) -> bool:
-    """Tell whether the pool's image says its release: what it says is written, and no assumption overrides it."""
-    if target.kind != "pool" or path != "engine.version" or "engine.image" not in target.section.stated:
-        return False
+def written(target: Target, path: str) -> Stated | None:
+    """Return what the target states at ``path``; a release may be stated by the pool's image alone."""
+    stated = target.section.stated.get(path)
+    if path != "engine.version" or target.kind != "pool" or not is_open(stated):
+        return stated
     from hetpd_cli.facts.space import Subject
 
-    return not Subject("pool", target.name, target.section, None).fact(path).unknown
+    image = target.section.stated.get("engine.image")
+    known = image is not None and not Subject("pool", target.name, target.section, None).fact(path).unknown
+    return image if known else stated
 
 
 def _is_overridden(written: Sequence[Stated | None]) -> bool:

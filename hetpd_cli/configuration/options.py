@@ -9,7 +9,7 @@ import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
-from hetpd_cli.configuration.assume import WrongValueError, fill, stated_by, targets_of
+from hetpd_cli.configuration.assume import WrongValueError, fill, stated_by, targets_of, written
 from hetpd_cli.configuration.read import ConfigurationError
 from hetpd_cli.configuration.settings import Assumption
 from hetpd_cli.deployment import DECODE, PREFILL
@@ -87,10 +87,10 @@ def fill_in(readings: Sequence[Reading], facts: Sequence[Given]) -> list[Problem
     problems = []
     for one, stated in zip(facts, values, strict=True):
         meant = [target for target in targets if _meant(one, target)]
-        written = [target.section.stated.get(one.fact) for target in meant]
+        said = [written(target, one.fact) for target in meant]
         filled = [_fill(one, target, stated) for target in meant]
         if targets and not any(filled):
-            problems.append(_without_effect(one, stated, [entry for entry in written if entry is not None]))
+            problems.append(_without_effect(one, stated, [entry for entry in said if entry is not None]))
     return problems
 
 

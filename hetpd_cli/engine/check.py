@@ -98,8 +98,7 @@ def _gates(rule: Rule, scope: Scope) -> tuple[str, ...]:
 
 def _undecided(rule: Rule, waiting: list[tuple[Scope, Verdict]], scopes: Scopes) -> Undecided:
     wanted: dict[tuple[str, str], Need] = {}
-    # A pool has one name in all scopes of a rule, but in pairs, where it is now the first and now the second.
-    named: set[int] | None = None if rule.over == "pair" else set()
+    named: set[tuple[int, str]] = set()
     for scope, verdict in waiting:
         for leaf in needs(verdict, scope, named):
             value = leaf.fact.value

@@ -287,15 +287,18 @@ def lacking(verdict: Verdict) -> tuple[Fact, ...]:
     return tuple(one for fact in read for one in _statable(fact))
 
 
-def needs(verdict: Verdict, scope: Scope, known: set[int] | None = None) -> list[Leaf]:
-    """Return what a verdict lacks under the names of its scope, but for facts whose ids are ``known`` already."""
-    found: dict[int, Fact] = {id(fact): fact for fact in lacking(verdict) if known is None or id(fact) not in known}
-    if not found:
-        return []
-    if known is not None:
-        known.update(found)
-    prefixes = _prefixes(scope)
-    return [Leaf(f"{prefixes.get(fact.owner, fact.owner.name)}.{fact.path}", fact, True) for fact in found.values()]
+def needs(verdict: Verdict, scope: Scope, known: set[tuple[int, str]] | None = None) -> list[Leaf]:
+    """Return what a verdict lacks under the names of its scope, but for what is ``known``, which is added to.
+
+    One fact may have several names: a pool is now the first of a pair and now the second, now decode and now a sibling.
+    """
+    known = set() if known is None else known
+    of = {subject: prefix for prefix, subject in scope.subjects.items()}
+    new = {(id(fact), of.get(fact.owner, "")): fact for fact in lacking(verdict)}
+    new = {key: fact for key, fact in new.items() if key not in known}
+    known.update(new)
+    prefixes = _prefixes(scope) if new else {}
+    return [Leaf(f"{prefixes.get(fact.owner, fact.owner.name)}.{fact.path}", fact, True) for fact in new.values()]
 
 
 def reasons(verdict: Verdict) -> list[str]:

@@ -70,6 +70,28 @@ def test_what_is_written_wins() -> None:
     assert fact("prefill.model.id", Options(model="Qwen/Qwen3-32B")).value == "/models/x"
 
 
+IMAGES = """\
+hetpd: 1
+pools:
+  - {name: p, role: prefill, connector: nixl, engine: {name: vllm, image: "vllm/vllm-openai:v0.24.0"}}
+  - {name: d, role: decode, connector: nixl, engine: {name: vllm, image: "vllm/vllm-openai:TAG"}}
+"""
+
+
+def test_the_release_that_an_image_says_is_written() -> None:
+    options, text = Options(engine_versions=("0.24.0",)), IMAGES.replace("TAG", "v0.25.0")
+    report, _ = checked(options, text)
+    assert {"HPD503", "HPD905"} <= {one.code for one in report.findings}
+    told = next(one for one in report.findings if one.code == "HPD905")
+    assert [place.place.line for place in told.places] == [1, 3]
+    assert fact("decode.engine.version", options, text).value == "0.25.0"
+
+
+def test_an_image_without_a_release_leaves_it_to_the_option() -> None:
+    found = fact("decode.engine.version", Options(engine_versions=("0.24.0",)), IMAGES.replace("TAG", "latest"))
+    assert (found.value, found.origin) == ("0.24.0", "assumed")
+
+
 def test_an_option_is_of_one_role_and_one_engine() -> None:
     assert fact("prefill.accelerator", Options(decode_gpu="h200")).unknown
     assert fact("decode.engine.version", Options(engine_versions=("vllm=0.24.0",))).unknown

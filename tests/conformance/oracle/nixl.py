@@ -19,6 +19,7 @@ from vllm.distributed.kv_transfer.kv_connector.v1.nixl.push_worker import NixlPu
 from vllm.v1.kv_cache_interface import FullAttentionSpec, MambaSpec, MLAAttentionSpec, SlidingWindowSpec
 
 from tests.conformance.oracle.raised import splits_heads, where
+from tests.conformance.oracle.wire import Wire
 
 Verdict = tuple[str, str]
 
@@ -307,23 +308,6 @@ PROMPTS = (1, 7, 15, 16, 17, 31, 33, 47, 48, 49, 63, 64, 65, 70, 96, 100, 112, 1
 def _prompts(*logical: int) -> list[int]:
     """Return the lengths that are tried: those of all cases, and those that end with or just after a block."""
     return sorted({*PROMPTS, *(size * count + more for size in logical for count in (1, 2, 3) for more in (0, 1))})
-
-
-class Wire:
-    """A NIXL wrapper that records which local block is paired with which remote one."""
-
-    def __init__(self) -> None:
-        self.pairs: list[tuple[int, int]] = []
-
-    def make_prepped_xfer(self, _kind: str, _local: Any, local: Any, _remote: Any, remote: Any, **_more: Any) -> int:
-        self.pairs = list(zip([int(one) for one in local], [int(one) for one in remote], strict=True))
-        return 1
-
-    def transfer(self, _handle: int) -> None:
-        pass
-
-    def send_notif(self, *_words: Any, **_more: Any) -> None:
-        self.pairs = []
 
 
 @cache

@@ -21,6 +21,7 @@ from vllm.v1.worker import cp_utils
 
 from tests.conformance.oracle.extract import statements
 from tests.conformance.oracle.raised import splits_heads, where
+from tests.conformance.oracle.wire import Wire
 
 Verdict = tuple[str, str]
 
@@ -402,23 +403,6 @@ def _shares_alike(reader: Engine, source: Engine, version: str) -> bool:
     return True
 
 
-class Wire:
-    """A NIXL wrapper that records what is read into what."""
-
-    def __init__(self) -> None:
-        self.read: list[tuple[int, int]] = []
-
-    def make_prepped_xfer(self, _kind: str, _to: Any, to: Any, _source: Any, source: Any, **_more: Any) -> int:
-        self.read = list(zip([int(one) for one in to], [int(one) for one in source], strict=True))
-        return 1
-
-    def transfer(self, _handle: int) -> None:
-        pass
-
-    def send_notif(self, *_words: Any, **_more: Any) -> None:
-        self.read = []
-
-
 @cache
 def read_right(reader: Engine, source: Engine, version: str) -> Verdict | None:
     """Read prompts with `_read_blocks_for_req` of every rank; None if every token comes to its place.
@@ -498,11 +482,11 @@ def pairs_read(reader: Engine, source: Engine, rank: int, prompt: Prompt, versio
     step = source.block
 
     def read(**words: Any) -> bool:
-        wire.read = []
+        wire.pairs = []
         done: bool = Puller._read_blocks(stub, **words)
         share = words["read_spec"].remote_rank % source.dcp
         ratio = reader.block // source.block
-        for to, origin in wire.read:
+        for to, origin in wire.pairs:
             own = ((to // ratio) * reader.dcp + rank % reader.dcp) * reader.block + (to % ratio) * step
             pairs.append((own, (origin * source.dcp + share) * step))
         return done
